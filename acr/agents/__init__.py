@@ -1,0 +1,142 @@
+"""Runs the work: one adapter a file. A new agent is one file and one line in ADAPTERS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from acr.errors import UsageError
+from acr.nouns import AttemptStatus, Autonomy, Event, Profile, Usage
+
+__all__ = [
+    "ADAPTERS",
+    "Agent",
+    "Command",
+    "Detection",
+    "Progress",
+    "Reader",
+    "Report",
+    "Request",
+    "get",
+]
+
+ADAPTERS = {
+    "aider": "acr.agents.aider:Aider",
+    "claude": "acr.agents.claude:Claude",
+    "codex": "acr.agents.codex:Codex",
+    "gemini": "acr.agents.gemini:Gemini",
+    "opencode": "acr.agents.opencode:OpenCode",
+    "qwen": "acr.agents.qwen:Qwen",
+    "scripted": "acr.agents.scripted:Scripted",
+}
+"""Agent name -> where its adapter lives."""
+
+Progress = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one attempt is asked to do."""
+
+    attempt: str
+    task: str
+    decision: str
+    prompt: str
+    profile: Profile
+    cwd: Path
+    autonomy: Autonomy
+    timeout: float
+    """Seconds."""
+    run_dir: Path
+    """Where transcripts go; private to the run."""
+    args: tuple[str, ...] = ()
+    """The user's arguments after `--`, passed on as they are."""
+    resume: str | None = None
+    """The agent's session to go on with."""
+    budget: float | None = None
+    """USD left; passed on where the agent has a cap of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How to start the agent."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Added to the user's environment for the child only."""
+    stdin: str | None = None
+    """Text for standard input; None connects it to the null device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the agent's own output says at its end."""
+
+    status: AttemptStatus
+    error: str = ""
+    model: str | None = None
+    usage: Usage | None = None
+    cost: float | None = None
+    """USD as the agent reports it for this attempt alone; None when it does not."""
+    session: str | None = None
+    message: str = ""
+
+
+class Reader(Protocol):
+    """Turns an agent's output into events and, at the end, a report."""
+
+    def feed(self, line: str) -> list[Event]:
+        """Events in one line of standard output; noise gives none and never raises."""
+        ...
+
+    def finish(self, exit_code: int, stderr: str) -> Report:
+        """The report, once the process has ended; `stderr` holds its last part."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Whether an agent is installed."""
+
+    found: bool
+    path: str = ""
+    version: str = ""
+    auth: str = ""
+    """How it seems to be logged in, from file and variable names only; secrets are not read."""
+    hint: str = ""
+    """What to do when it is missing or not logged in."""
+
+
+class Agent(Protocol):
+    """An adapter."""
+
+    name: str
+
+    def detect(self) -> Detection:
+        """Looks for the agent without starting a session."""
+        ...
+
+    def command(self, request: Request) -> Command:
+        """The non-interactive run."""
+        ...
+
+    def interactive(self, request: Request) -> Command:
+        """The agent's own screen, with the request's profile and prompt."""
+        ...
+
+    def reader(self, request: Request) -> Reader:
+        """A fresh reader of the non-interactive run's output."""
+        ...
+
+
+def get(name: str) -> Agent:
+    """The adapter called `name`. Raises UsageError when there is none."""
+    try:
+        module, _, kind = ADAPTERS[name].partition(":")
+    except KeyError:
+        known = ", ".join(ADAPTERS)
+        raise UsageError(f"no agent called {name!r}; known agents: {known}") from None
+    return cast(Agent, getattr(import_module(module), kind)())

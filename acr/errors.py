@@ -1,0 +1,42 @@
+"""What can go wrong, as sentences for people: each message says what to do next."""
+
+from __future__ import annotations
+
+__all__ = [
+    "AcrError",
+    "AgentError",
+    "MemoryFileError",
+    "SandboxError",
+    "SettingsError",
+    "UsageError",
+]
+
+
+class AcrError(Exception):
+    """An expected error: printed as one line, exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(AcrError):
+    """The command line asks for something impossible: exit code 2."""
+
+    exit_code = 2
+
+
+class SettingsError(AcrError):
+    """A config or profile file is wrong; the message names file and line."""
+
+
+class MemoryFileError(AcrError):
+    """The memory database cannot be used; it is never replaced or reset."""
+
+
+class SandboxError(AcrError):
+    """No sandbox can be had, or the one that was asked for failed."""
+
+
+class AgentError(AcrError):
+    """No agent could run: exit code 5."""
+
+    exit_code = 5

@@ -1,0 +1,461 @@
+"""The nouns of the loop: frozen records that the rooms hand to each other."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
+
+__all__ = [
+    "AGENTIC",
+    "DIMENSIONS",
+    "TIERS",
+    "Attempt",
+    "AttemptStatus",
+    "Autonomy",
+    "Candidate",
+    "Classification",
+    "Decision",
+    "Event",
+    "Neighbour",
+    "Outcome",
+    "Price",
+    "Profile",
+    "Repository",
+    "Signal",
+    "Snapshot",
+    "Statistic",
+    "Task",
+    "TestCommand",
+    "TestDiff",
+    "Tier",
+    "Usage",
+    "Verdict",
+    "VerdictStatus",
+    "Vote",
+    "from_json",
+    "to_json",
+]
+
+DIMENSIONS = (
+    "code_generation",
+    "algorithm",
+    "bug_fixing",
+    "code_completion",
+    "code_refactoring",
+    "data_science",
+    "multi_language",
+    "code_understanding",
+    "test_generation",
+    "agentic_programming",
+)
+"""The ten kinds of request of the paper (arXiv 2606.22902). Users may add their own."""
+
+AGENTIC = "agentic_programming"
+Tier = Literal["minimal", "efficient", "mid", "frontier"]
+TIERS: tuple[Tier, ...] = ("minimal", "efficient", "mid", "frontier")
+"""Price and ability classes, cheapest first."""
+
+Autonomy = Literal["ask", "edit", "full"]
+AttemptStatus = Literal["done", "error", "denied", "timeout", "aborted"]
+"""done: the agent finished; error: it could not run or its API failed; denied: a tool it
+needed was refused; timeout: acr stopped it; aborted: the user stopped it."""
+VerdictStatus = Literal["pass", "fail", "unverified"]
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """What kind of request a prompt is."""
+
+    dimension: str
+    confidence: float
+    """0..1, the softmax share of the dimension."""
+    runner_up: str | None
+    scores: Mapping[str, float]
+    """Share per dimension, summing to 1."""
+    language: str | None
+    """Main programming language named or shown by the prompt, lower case."""
+    difficulty: float
+    """0 (trivial) .. 1 (hard), a guess from the prompt alone."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One ask of a person. Its id is also the id of the run that works on it."""
+
+    id: str
+    created: float
+    """Seconds since the epoch."""
+    prompt: str
+    """The human ask only; harness noise is stripped."""
+    dimension: str
+    confidence: float
+    runner_up: str | None
+    language: str | None
+    difficulty: float
+    repository: str
+    """Stable repository id."""
+    root: str
+    """Absolute path of the repository when asked."""
+    embedding: tuple[float, ...] | None = None
+    """Unit vector in the space named by `embedder`."""
+    embedder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TestCommand:
+    """How a repository runs its tests."""
+
+    __test__ = False
+    argv: tuple[str, ...]
+    kind: str
+    """pytest, unittest, npm, pnpm, yarn, bun, go, cargo, maven, gradle, make or custom."""
+    source: str
+    """Why this command: the file and key, or the setting, that it was read from."""
+    cwd: str = "."
+    """Relative to the repository root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Where the work happens: a git work tree or a plain folder."""
+
+    root: Path
+    id: str
+    """Stable across clones where git history allows, else across moves on one machine."""
+    is_git: bool
+    head: str | None = None
+    branch: str | None = None
+    dirty: bool = False
+    languages: tuple[tuple[str, float], ...] = ()
+    """Language and share of source bytes, largest first."""
+    files: int = 0
+    bytes: int = 0
+    capped: bool = False
+    """The walk stopped at the size cap: counts are lower bounds."""
+    test: TestCommand | None = None
+    notes: tuple[str, ...] = ()
+    """What was found and why, one line each, for `acr context`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A tree of the repository at one moment, stored in a sterile git dir."""
+
+    root: Path
+    git_dir: Path
+    """The sterile git dir; the repository's own config and hooks are never used."""
+    tree: str
+    """Tree object id; equal trees have equal ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens."""
+
+    input: float
+    output: float
+    cached_input: float | None = None
+    cache_write_5m: float | None = None
+    cache_write_1h: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One arm: an agent with a model and an effort."""
+
+    name: str
+    agent: str
+    model: str
+    tier: Tier
+    provider: str = ""
+    effort: str | None = None
+    args: tuple[str, ...] = ()
+    price: Price | None = None
+    """An override; without it the price table is asked."""
+    description: str = ""
+    path: str = ""
+    """The TOML file that it was read from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one voter knows about each profile."""
+
+    voter: str
+    scores: Mapping[str, tuple[float, float]]
+    """Profile name -> (expected score 0..1, strength in pseudo-observations)."""
+    reason: str
+    """One line for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A past attempt on a similar task."""
+
+    task: str
+    prompt: str
+    """Redacted and shortened."""
+    dimension: str
+    profile: str
+    status: VerdictStatus
+    score: float
+    cost: float | None
+    similarity: float
+    """Cosine, -1..1."""
+    strength: float = 1.0
+    """How much the verdict counts, by how it was reached: 0..1."""
+    same_repository: bool = False
+    age: float = 0.0
+    """Seconds since the attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A profile as the decision saw it."""
+
+    profile: str
+    agent: str
+    model: str
+    expected: float
+    """Posterior mean score 0..1."""
+    strength: float
+    """Pseudo-observations behind it."""
+    cost: float | None
+    """Expected USD of one attempt; None when unknown."""
+    reward: float
+    propensity: float
+    """Probability that the policy picks this candidate."""
+    excluded: str = ""
+    """Why it was not allowed; empty when it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A choice with everything needed to replay it."""
+
+    id: str
+    task: str
+    created: float
+    chosen: str
+    """Profile name."""
+    candidates: tuple[Candidate, ...]
+    votes: tuple[Vote, ...]
+    neighbours: tuple[Neighbour, ...]
+    rules: tuple[str, ...]
+    """Pins, pools and budgets that applied, in words."""
+    explored: bool
+    epsilon: tuple[float, float]
+    """Weights of score and cost in the reward (arXiv 2606.22902)."""
+    seed: int
+    snapshot: str
+    """Which state of memory it saw."""
+    tried: tuple[str, ...] = ()
+    """Profiles that already failed on this task, in order."""
+    reason: str = ""
+    """One line why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one attempt; every class is counted once."""
+
+    input: int = 0
+    """Uncached input tokens."""
+    cached_input: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    output: int = 0
+    """Output tokens, reasoning included."""
+    reasoning: int = 0
+    """The part of output that was reasoning."""
+    requests: int = 0
+    subagent: int = 0
+    """Tokens of all classes that sub-agents used; included above."""
+
+    def __add__(self, other: Usage) -> Usage:
+        pairs = ((getattr(self, f), getattr(other, f)) for f in self.__slots__)
+        return Usage(*(a + b for a, b in pairs))
+
+    def __sub__(self, other: Usage) -> Usage:
+        pairs = ((getattr(self, f), getattr(other, f)) for f in self.__slots__)
+        return Usage(*(max(0, a - b) for a, b in pairs))
+
+    @property
+    def total(self) -> int:
+        """Tokens of all classes."""
+        written = self.cache_write_5m + self.cache_write_1h
+        return self.input + self.cached_input + written + self.output
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One run of one agent."""
+
+    id: str
+    task: str
+    decision: str
+    profile: str
+    agent: str
+    model: str | None
+    """The model that answered, as far as the agent tells; None when it does not."""
+    status: AttemptStatus
+    started: float
+    duration: float
+    """Seconds, by a monotonic clock."""
+    exit_code: int | None = None
+    error: str = ""
+    """One line: what went wrong and what to do; empty when nothing did."""
+    usage: Usage | None = None
+    cost: float | None = None
+    """USD; None when unknown."""
+    cost_source: str = ""
+    """agent, price table, override, or empty when unknown."""
+    session: str | None = None
+    """The agent's own session id, for resuming."""
+    transcript: str | None = None
+    """Path below the run's folder."""
+    message: str = ""
+    """The agent's last words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One piece of evidence."""
+
+    name: str
+    score: float | None
+    """0..1; None when the signal could not be had."""
+    weight: float
+    detail: str
+    evidence: str = ""
+    """Path of a log below the run's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestDiff:
+    """Tests before and after, by id."""
+
+    __test__ = False
+    fixed: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    still_failing: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How well it went, and what that rests on."""
+
+    status: VerdictStatus
+    score: float
+    signals: tuple[Signal, ...] = ()
+    tests: TestDiff | None = None
+    sandbox: Mapping[str, Any] = field(default_factory=dict)
+    """engine, version and what was really enforced; empty when nothing ran."""
+    reason: str = ""
+    """One line for people."""
+    findings: str = ""
+    """What the next agent should know: failing tests and the end of their output."""
+    changed: tuple[str, ...] = ()
+    """Files that the attempt changed, relative to the root."""
+    strength: float = 0.0
+    """0..1: human 1, fixed failing test 1, tests unchanged 0.5, unverified 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One row of memory."""
+
+    task: Task
+    decision: Decision | None
+    attempt: Attempt
+    verdict: Verdict
+    human: VerdictStatus | None = None
+    """Set by `acr good` and `acr bad`; overrides the verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """What attempts of one profile on one dimension add up to; pruned rows included."""
+
+    profile: str
+    agent: str
+    model: str
+    dimension: str
+    repository: str
+    n: int
+    """Attempts with a verdict, unverified ones included."""
+    wins: int
+    losses: int
+    weight: float
+    """Sum of verdict strengths; unverified attempts add 0."""
+    score: float
+    """Sum of strength x score."""
+    cost: float
+    """USD, summed over the attempts whose cost is known."""
+    cost_n: int
+    """Attempts whose cost is known."""
+    tokens: int
+    duration: float
+    """Seconds, summed."""
+    last: float
+    """When the latest attempt started, seconds since the epoch."""
+
+    @property
+    def unverified(self) -> int:
+        """Attempts that are neither win nor loss."""
+        return self.n - self.wins - self.losses
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Live progress of an agent."""
+
+    kind: Literal["start", "tool", "text", "warning", "error", "usage"]
+    text: str
+
+
+def to_json(noun: Any) -> Any:
+    """Plain JSON data of a noun: dicts, lists, numbers, strings, None."""
+    if dataclasses.is_dataclass(noun) and not isinstance(noun, type):
+        return {f.name: to_json(getattr(noun, f.name)) for f in dataclasses.fields(noun)}
+    if isinstance(noun, Mapping):
+        return {str(k): to_json(v) for k, v in noun.items()}
+    if isinstance(noun, (list, tuple)):
+        return [to_json(v) for v in noun]
+    return str(noun) if isinstance(noun, Path) else noun
+
+
+def from_json(kind: type[T], data: Any) -> T:
+    """The noun of `kind` from `to_json` data; unknown keys are ignored, missing take defaults."""
+    return typing.cast(T, _revive(kind, data))
+
+
+def _revive(kind: Any, data: Any) -> Any:
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if data is None:
+        return None
+    if origin in (typing.Union, types.UnionType):
+        return _revive(next(a for a in args if a is not types.NoneType), data)
+    if origin is tuple:
+        each = args[:1] * len(data) if args[-1] is Ellipsis else args
+        return tuple(_revive(a, v) for a, v in zip(each, data, strict=True))
+    if origin is Mapping:
+        return {k: _revive(args[1], v) for k, v in data.items()}
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        known = [f.name for f in dataclasses.fields(kind) if f.name in data]
+        return typing.cast(Any, kind)(**{n: _revive(hints[n], data[n]) for n in known})
+    return Path(data) if kind is Path else data

@@ -1,0 +1,1 @@
+"""What each source of evidence knows about each profile; one voter a file."""

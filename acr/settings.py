@@ -1,0 +1,298 @@
+"""Settings (config.toml) and where state lives (ACR_HOME)."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from acr.errors import SettingsError
+from acr.nouns import Autonomy
+
+SandboxChoice = Literal["auto", "docker", "bwrap", "none"]
+
+__all__ = [
+    "AgentSettings",
+    "BudgetSettings",
+    "EmbeddingSettings",
+    "HookCommand",
+    "HookSettings",
+    "Limits",
+    "MemorySettings",
+    "OrchestratorSettings",
+    "PoolSettings",
+    "RepositorySettings",
+    "SandboxChoice",
+    "Settings",
+    "VerifierSettings",
+    "home",
+    "load",
+    "parse",
+    "read_toml",
+    "shipped",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """[pool]: which profiles may be chosen at all. Names or shell patterns; empty allows all."""
+
+    profiles: tuple[str, ...] = ()
+    """Profile names that may be chosen, e.g. ["codex-*", "claude-sonnet"]."""
+    agents: tuple[str, ...] = ()
+    """Agents that may be chosen, e.g. ["codex", "claude"]."""
+    providers: tuple[str, ...] = ()
+    """Providers that may be chosen, e.g. ["anthropic"]."""
+    deny_profiles: tuple[str, ...] = ()
+    """Profile names that may never be chosen."""
+    deny_agents: tuple[str, ...] = ()
+    """Agents that may never be chosen."""
+    deny_providers: tuple[str, ...] = ()
+    """Providers that may never be chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrchestratorSettings:
+    """[orchestrator]: how a profile is chosen."""
+
+    epsilon_score: float = 1.0
+    """Weight of the expected score in the reward."""
+    epsilon_cost: float = -0.1
+    """Weight of the expected cost (per USD) in the reward; negative."""
+    neighbours: int = 10
+    """How many similar tasks vote."""
+    threshold: float = 0.5
+    """Cosine similarity under which a task is not similar."""
+    exploration: float = 0.05
+    """Chance that an unmeasured profile is tried instead of the best one, 0..1."""
+    gguf: str = ""
+    """Path of a GGUF model for the orchestrator; empty uses the shipped one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """[agents]: how agents run."""
+
+    autonomy: Autonomy = "edit"
+    """ask, edit (may change files in the repository) or full (no restriction)."""
+    timeout: float = 1800.0
+    """Seconds after which one attempt is stopped."""
+    max_tries: int = 3
+    """How many profiles may try one task, the first included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """[verifier.limits]: what one test run may use."""
+
+    wall: float = 600.0
+    """Seconds."""
+    memory: int = 2048
+    """MiB; swap is not added."""
+    pids: int = 512
+    """Processes and threads."""
+    cpus: float = 2.0
+    """Cores."""
+    output: int = 4
+    """MiB of output kept: the first quarter and the last three."""
+    tmp: int = 512
+    """MiB of /tmp, and of the home folder."""
+    file: int = 1024
+    """MiB of one file."""
+    files: int = 4096
+    """Open files."""
+    copy: int = 4096
+    """MiB that the private copy of the repository may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierSettings:
+    """[verifier]: how results are checked."""
+
+    sandbox: SandboxChoice = "auto"
+    """auto (docker, else bwrap, else refuse), docker, bwrap or none. A repository cannot set it."""
+    image: str = ""
+    """Docker image; empty uses the host's own toolchain read-only."""
+    runtime: str = ""
+    """Docker runtime, e.g. runsc; empty uses the engine's default."""
+    limits: Limits = field(default_factory=Limits)
+    """What one test run may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySettings:
+    """[memory]: what is kept."""
+
+    capacity: int = 20_000
+    """Attempts kept in full; older ones live on in statistics only."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSettings:
+    """[embedding]: which model turns prompts into vectors."""
+
+    model: str = "acr/all-MiniLM-L6-v2-int8"
+    """The shipped model, or any model name that fastembed knows (downloaded by fastembed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookCommand:
+    """[[hooks.post_run]]: a command of yours that looks at each attempt."""
+
+    command: tuple[str, ...]
+    """Program and arguments; gets the attempt as JSON on stdin, may print a Signal as JSON."""
+    timeout: float = 60.0
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookSettings:
+    """[hooks]: commands that acr runs."""
+
+    post_run: tuple[HookCommand, ...] = ()
+    """Run after each attempt, in order, after acr's own verification."""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSettings:
+    """[budget]: what may be spent."""
+
+    per_run: float | None = None
+    """USD for one `acr "…"`, all tries together; no limit when absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepositorySettings:
+    """[repositories."PATH"]: settings of one repository, by its absolute path."""
+
+    test: str = ""
+    """Shell command that runs the tests; overrides detection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """config.toml."""
+
+    pool: PoolSettings = field(default_factory=PoolSettings)
+    orchestrator: OrchestratorSettings = field(default_factory=OrchestratorSettings)
+    agents: AgentSettings = field(default_factory=AgentSettings)
+    verifier: VerifierSettings = field(default_factory=VerifierSettings)
+    memory: MemorySettings = field(default_factory=MemorySettings)
+    embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
+    hooks: HookSettings = field(default_factory=HookSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    repositories: dict[str, RepositorySettings] = field(default_factory=dict)
+
+
+def home() -> Path:
+    """The folder that holds all of acr's state: $ACR_HOME, else the platform's data folder."""
+    set_by_user = os.environ.get("ACR_HOME")
+    if set_by_user:
+        return Path(set_by_user).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("acr", appauthor=False))
+
+
+def shipped(name: str) -> Path:
+    """The folder `name` (hooks, profiles) that ships with acr, in a wheel or a checkout."""
+    package = Path(__file__).parent
+    installed = package / "_shipped" / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+def load(folder: Path | None = None) -> Settings:
+    """Settings from config.toml in `folder` (default: home()); defaults when there is none.
+
+    Raises SettingsError that names file, line and what was expected.
+    """
+    path = (folder or home()) / "config.toml"
+    try:
+        text = read_toml(path)
+    except FileNotFoundError:
+        return Settings()
+    return typing.cast(Settings, parse(Settings, text[0], text[1], path))
+
+
+def read_toml(path: Path) -> tuple[dict[str, Any], str]:
+    """(data, text) of a TOML file. Raises SettingsError with the line, or FileNotFoundError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise
+    except UnicodeDecodeError as e:
+        raise SettingsError(f"{path}: not UTF-8 text (byte {e.start}); save it as UTF-8") from None
+    except OSError as e:
+        raise SettingsError(f"{path}: {e.strerror}; make it readable") from None
+    try:
+        return tomllib.loads(text), text
+    except tomllib.TOMLDecodeError as e:
+        raise SettingsError(f"{path}: {e}; mend that line") from None
+
+
+def parse(kind: Any, data: Any, text: str, path: Path, where: str = "") -> Any:
+    """The dataclass `kind` from TOML `data`, every key known and of the right type."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return _parse_table(kind, data, text, path, where)
+    if origin in (typing.Union, types.UnionType):
+        return parse(args[0], data, text, path, where)
+    if origin is Literal:
+        if data not in args:
+            _fail(text, path, where, "one of " + ", ".join(map(str, args)), data)
+        return data
+    if origin is tuple:
+        if not isinstance(data, list):
+            _fail(text, path, where, "a list", data)
+        return tuple(parse(args[0], v, text, path, where) for v in data)
+    if origin is dict:
+        if not isinstance(data, dict):
+            _fail(text, path, where, "a table", data)
+        return {k: parse(args[1], v, text, path, f"{where}.{k}") for k, v in data.items()}
+    if kind is float and type(data) is int:
+        return float(data)
+    if type(data) is not kind:
+        _fail(text, path, where, {str: "text", int: "a whole number"}.get(kind, "a number"), data)
+    return data
+
+
+def _parse_table(kind: Any, data: Any, text: str, path: Path, where: str) -> Any:
+    if not isinstance(data, dict):
+        _fail(text, path, where, "a table", data)
+    hints = typing.get_type_hints(kind)
+    for key in data:
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, 1)
+            hint = f"did you mean {near[0]}?" if near else "known: " + ", ".join(hints)
+            at = _line(text, key)
+            raise SettingsError(f"{path}:{at}: unknown key {_join(where, key)}; {hint}")
+    for f in dataclasses.fields(kind):
+        required = f.default is f.default_factory is dataclasses.MISSING
+        if required and f.name not in data:
+            at = _line(text, where.rpartition(".")[2])
+            raise SettingsError(f"{path}:{at}: {_join(where, f.name)} is missing")
+    values = {k: parse(hints[k], v, text, path, _join(where, k)) for k, v in data.items()}
+    return kind(**values)
+
+
+def _join(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key
+
+
+def _line(text: str, key: str) -> int:
+    """1-based line where `key` is first set or opened as a table; 1 when it cannot be found."""
+    pattern = rf"^\s*(\[+.*\b{re.escape(key)}\b.*\]+|[\"']?{re.escape(key)}[\"']?\s*=)"
+    found = re.search(pattern, text, re.MULTILINE)
+    return text.count("\n", 0, found.start()) + 1 if found else 1
+
+
+def _fail(text: str, path: Path, where: str, expected: str, got: Any) -> typing.NoReturn:
+    at = _line(text, where.rpartition(".")[2])
+    raise SettingsError(f"{path}:{at}: {where} must be {expected}, not {got!r}")

@@ -1,0 +1,1 @@
+"""Where untrusted tests run; one engine a file."""

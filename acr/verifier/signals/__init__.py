@@ -1,0 +1,1 @@
+"""Pieces of evidence about an attempt; one signal a file."""

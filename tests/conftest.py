@@ -1,0 +1,54 @@
+"""Every test has a home of its own; nothing reaches the user's."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from acr import settings
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty ACR_HOME and HOME."""
+    folder = tmp_path / "acr-home"
+    user = tmp_path / "user-home"
+    user.mkdir()
+    monkeypatch.setenv("ACR_HOME", str(folder))
+    monkeypatch.setenv("HOME", str(user))
+    monkeypatch.setenv("NO_COLOR", "1")
+    for name in ("CODEX_HOME", "CLAUDE_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert settings.home() == folder
+    return folder
+
+
+@pytest.fixture
+def git_repo(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a committed git repository from {path: text}."""
+
+    def make(files: dict[str, str], name: str = "repo") -> Path:
+        root = tmp_path / name
+        root.mkdir(parents=True)
+        for path, text in files.items():
+            target = root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+        git(root, "init", "-q", "-b", "main")
+        git(root, "add", "-A")
+        git(root, "commit", "-q", "-m", "start")
+        return root
+
+    return make
+
+
+def git(root: Path, *args: str) -> str:
+    """Runs git in `root` with a fixed identity; returns its output."""
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+    done = subprocess.run(
+        ["git", "-C", str(root), *identity, *args], capture_output=True, text=True, check=True
+    )
+    return done.stdout
