@@ -58,6 +58,8 @@ class Request:
     """The agent's session to go on with."""
     budget: float | None = None
     """USD left; passed on where the agent has a cap of its own."""
+    redact: Callable[[str], str] = str
+    """Takes secrets out of every line before it is written to a transcript."""
 
 
 @dataclass(frozen=True, slots=True)
