@@ -6,6 +6,7 @@ __all__ = [
     "AcrError",
     "AgentError",
     "MemoryFileError",
+    "NothingAllowedError",
     "SandboxError",
     "SettingsError",
     "UsageError",
@@ -30,6 +31,10 @@ class SettingsError(AcrError):
 
 class MemoryFileError(AcrError):
     """The memory database cannot be used; it is never replaced or reset."""
+
+
+class NothingAllowedError(AcrError):
+    """Rules, tries or budget leave no profile to choose; the message says which."""
 
 
 class SandboxError(AcrError):

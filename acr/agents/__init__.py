@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -21,6 +22,7 @@ __all__ = [
     "Report",
     "Request",
     "get",
+    "installed",
 ]
 
 ADAPTERS = {
@@ -85,6 +87,8 @@ class Report:
     """USD as the agent reports it for this attempt alone; None when it does not."""
     session: str | None = None
     message: str = ""
+    by_model: Mapping[str, Usage] = field(default_factory=dict)
+    """Usage split by model, when sub-agents or fallbacks used others; sums to `usage`."""
 
 
 class Reader(Protocol):
@@ -116,6 +120,8 @@ class Agent(Protocol):
     """An adapter."""
 
     name: str
+    binary: str
+    """The program to look for on PATH."""
 
     def detect(self) -> Detection:
         """Looks for the agent without starting a session."""
@@ -142,3 +148,8 @@ def get(name: str) -> Agent:
         known = ", ".join(ADAPTERS)
         raise UsageError(f"no agent called {name!r}; known agents: {known}") from None
     return cast(Agent, getattr(import_module(module), kind)())
+
+
+def installed(name: str) -> bool:
+    """Whether the agent's program is on PATH; nothing is started."""
+    return shutil.which(get(name).binary) is not None

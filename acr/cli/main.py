@@ -1,0 +1,204 @@
+"""Wires the commands: finds the one that is meant, runs it, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from acr.errors import AcrError, UsageError
+
+if TYPE_CHECKING:
+    from typer._click import Command, Context
+
+__all__ = ["COMMANDS", "run"]
+
+COMMANDS = {
+    "run": ("acr.cli.run:app", "Does a task: choose, run, verify, remember. The default command."),
+    "continue": ("acr.cli.resume:app", "Goes on in the session of an earlier run."),
+    "route": ("acr.cli.route:app", "Decides which profile would be used and runs nothing."),
+    "why": ("acr.cli.why:app", "Explains a decision: votes, neighbours, rules."),
+    "runs": ("acr.cli.runs:app", "Lists runs; shows one; shows the changes it made."),
+    "stats": ("acr.cli.stats:app", "Win rates per model and kind of task, with n and interval."),
+    "good": ("acr.cli.judge:good_app", "Says that a run went well; overrides its verdict."),
+    "bad": ("acr.cli.judge:bad_app", "Says that a run went badly; overrides its verdict."),
+    "feedback": ("acr.cli.judge:feedback_app", "Reports how a recorded decision went."),
+    "verify": ("acr.cli.verify:app", "Verifies the working tree against a revision."),
+    "context": ("acr.cli.context:app", "Shows what acr sees in this repository, and why."),
+    "classify": ("acr.cli.classify:app", "Shows the kind of request that a prompt is."),
+    "agents": ("acr.cli.agents:app", "Lists coding agents: found, version, login, profiles."),
+    "profiles": ("acr.cli.profiles:app", "Lists and edits profiles: agent + model + effort."),
+    "memory": ("acr.cli.memory:app", "Shows, searches, exports and prunes what was learned."),
+    "config": ("acr.cli.config:app", "Shows and changes settings."),
+    "sandbox": ("acr.cli.sandbox:app", "Shows the sandboxes that tests can run in."),
+    "init": ("acr.cli.init:app", "Finds installed agents and writes a first config.toml."),
+    "doctor": ("acr.cli.doctor:app", "Checks every part, with the fix for what is broken."),
+    "demo": ("acr.cli.demo:app", "Shows the loop on a small repository; calls no model."),
+    "completion": ("acr.cli.completion:app", "Prints the shell completion for bash, zsh or fish."),
+}
+"""Command -> (where its typer app lives, what it is for in one sentence)."""
+
+TAKES_AGENT_ARGUMENTS = ("run", "continue")
+
+ClickUsageError: Any = typer.BadParameter.__mro__[1]
+"""The error of a wrong command line; typer exports only this child of it."""
+
+
+class _Lazy(TyperGroup):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        where, purpose = COMMANDS[cmd_name]
+        if _only_names_wanted():
+            return _stub(cmd_name, purpose)
+        return _load(cmd_name, where, purpose)
+
+
+def _stub(name: str, purpose: str) -> Command:
+    """A command that has a name and a purpose only: enough for help and completion of names."""
+    stub = typer.Typer(name=name, help=purpose, add_completion=False)
+    stub.command(name=name, help=purpose)(lambda: None)
+    return get_command(stub)
+
+
+def _load(name: str, where: str, purpose: str) -> Command:
+    """The real command, imported from `where` (module:attribute)."""
+    module, _, attribute = where.partition(":")
+    command = get_command(getattr(import_module(module), attribute))
+    command.name = name
+    command.help = command.help or purpose
+    return command
+
+
+def _only_names_wanted() -> bool:
+    """Whether help or completion needs names and purposes, not the commands themselves."""
+    words = os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()
+    if "_ACR_COMPLETE" in os.environ:
+        return len(words) <= 2 and (not words[1:] or words[1] not in COMMANDS)
+    return sys.argv[1:] in ([], ["-h"], ["--help"])
+
+
+_app = typer.Typer(
+    cls=_Lazy,
+    name="acr",
+    help='Routes each coding task to the agent and model that wins on your code: acr "PROMPT".',
+    epilog='A first argument that is no command is the prompt of "run"; --version shows the '
+    "version. Exit codes: 0 done, 1 error, 2 usage, 3 bug, 4 verdict fail, 5 no agent could run.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@_app.callback()
+def _main() -> None:
+    """Options of acr itself would stand here; it has none."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Runs acr with `argv` and returns its exit code; errors are one line on stderr."""
+    signal.signal(signal.SIGTERM, _terminate)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, _terminate)
+    try:
+        return _dispatch(list(argv))
+    except AcrError as e:
+        return _say(e.exit_code, str(e))
+    except ClickUsageError as e:
+        context = f"; see {e.ctx.command_path} --help" if e.ctx else ""
+        return _say(2, e.format_message().rstrip(".") + context)
+    except typer.Exit as e:
+        return e.exit_code
+    except typer.Abort:
+        return _say(1, "not confirmed; nothing was done")
+    except KeyboardInterrupt as e:
+        return _say(128 + getattr(e, "number", signal.SIGINT), "stopped")
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as e:
+        if e.filename is None:
+            raise
+        return _say(1, f"{e.filename}: {e.strerror}")
+    except Exception:  # a bug: keep the traceback for the report, show one line
+        return _say(3, f"a bug in acr; what happened is in {_log_bug(argv)}")
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP; everything that handles ^C handles it too."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated(number)
+
+
+def _dispatch(argv: list[str]) -> int:
+    first = argv[0] if argv else ""
+    if argv and "_ACR_COMPLETE" not in os.environ and first not in (*COMMANDS, "-h", "--help"):
+        _refuse_typo(argv)
+        argv = ["run", *argv]
+    after: list[str] = []
+    if argv and argv[0] in TAKES_AGENT_ARGUMENTS and "--" in argv:
+        cut = argv.index("--")
+        argv, after = argv[:cut], argv[cut + 1 :]
+    command = get_command(_app)
+    if "_ACR_COMPLETE" in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
+        command._main_shell_completion({}, "acr")
+    with command.make_context("acr", argv, obj=tuple(after)) as context:
+        command.invoke(context)
+    return 0
+
+
+def _refuse_typo(argv: list[str]) -> None:
+    """A single word that nearly is a command is a slip, not a prompt that may cost money."""
+    near = difflib.get_close_matches(argv[0], COMMANDS, 1, 0.75) if len(argv) == 1 else []
+    if near and argv[0].isidentifier():
+        raise UsageError(
+            f"no command called {argv[0]!r}; did you mean `acr {near[0]}`? "
+            f"As a prompt: acr run {argv[0]!r}"
+        )
+
+
+def _say(code: int, message: str) -> int:
+    one_line = " ".join(message.split())
+    sys.stderr.write(f"acr: {one_line}\n")
+    return code
+
+
+def _log_bug(argv: Sequence[str]) -> str:
+    import platform
+    import time
+    import traceback
+
+    from acr import __version__, settings
+
+    folder = settings.home() / "logs"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / time.strftime("bug-%Y%m%d-%H%M%S.log")
+    command = argv[0] if argv and argv[0] in COMMANDS else "run"
+    path.write_text(
+        f"acr {__version__} {command}, Python {platform.python_version()}, "
+        f"{platform.platform()}\n\n{traceback.format_exc()}"
+    )
+    return str(path)

@@ -1,0 +1,326 @@
+"""The loop: context -> orchestrator -> agents -> verifier -> memory, until it passes."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from acr import agents, git, lock, settings
+from acr.errors import NothingAllowedError, SandboxError
+from acr.nouns import (
+    Attempt,
+    Decision,
+    Event,
+    Outcome,
+    Profile,
+    Repository,
+    Snapshot,
+    Task,
+    Verdict,
+)
+from acr.orchestrator.rules import Pins
+from acr.settings import Settings
+
+if TYPE_CHECKING:
+    from acr.context.embedding import Embedder
+    from acr.memory.store import Memory
+    from acr.verifier.verdict import Baseline
+
+__all__ = ["Ask", "Observer", "Result", "ask", "choose", "open_memory", "run", "run_folder"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the user wants done this once; how far acr may go is in Settings."""
+
+    prompt: str
+    cwd: Path
+    pins: Pins = field(default_factory=Pins)
+    dimension: str | None = None
+    """Overrides the classifier."""
+    verify: bool = True
+    interactive: bool = False
+    """Opens the agent's own screen instead of running it to its end."""
+    agent_args: tuple[str, ...] = ()
+    seed: int | None = None
+    resume: Attempt | None = None
+    """Goes on in this attempt's session."""
+
+
+class Observer(Protocol):
+    """Who watches a run: the terminal, or nobody."""
+
+    def decided(self, task: Task, decision: Decision, profile: Profile) -> None:
+        """Before each attempt; the decision is already stored."""
+
+    def event(self, event: Event) -> None:
+        """Live progress of the agent."""
+
+    def verifying(self, text: str) -> None:
+        """Live progress of the verifier."""
+
+    def judged(self, outcome: Outcome) -> None:
+        """After each attempt; the outcome is already stored."""
+
+    def warned(self, text: str) -> None:
+        """Something that the user should know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended."""
+
+    task: Task
+    outcomes: tuple[Outcome, ...]
+    stopped: str = ""
+    """Why no further profile was tried; empty when the last verdict ended the run."""
+
+
+def run(wanted: Ask, config: Settings, observer: Observer) -> Result:
+    """Works on one ask until it passes, nothing is left to try, or the budget is spent.
+
+    Every outcome is in memory before the observer hears of it. Raises AcrError when the
+    work cannot start, and KeyboardInterrupt, with the attempt stored, when it is stopped.
+    """
+    from acr.context.embedding import load
+
+    with open_memory(config) as memory:
+        task, repository = ask(
+            wanted.prompt, wanted.cwd, config, load(config.embedding), wanted.dimension
+        )
+        with lock.hold(repository.root, wanted.prompt):
+            memory.add_task(task)
+            with _Run(wanted, config, observer, memory, task, repository) as tries:
+                return tries.until_done()
+
+
+def ask(
+    prompt: str, cwd: Path, config: Settings, embedder: Embedder, dimension: str | None = None
+) -> tuple[Task, Repository]:
+    """Context: what is asked, and where."""
+    from acr.context.dimension import classify, human_ask
+    from acr.context.repository import find
+
+    repository = find(cwd, config)
+    text = human_ask(prompt)
+    kind = classify(text, embedder)
+    task = Task(
+        id=secrets.token_hex(5),
+        created=time.time(),
+        prompt=text,
+        dimension=dimension or kind.dimension,
+        confidence=1.0 if dimension else kind.confidence,
+        runner_up=None if dimension else kind.runner_up,
+        language=kind.language or next((name for name, _ in repository.languages), None),
+        difficulty=kind.difficulty,
+        repository=repository.id,
+        root=str(repository.root),
+        embedding=embedder.embed([text])[0],
+        embedder=embedder.id,
+    )
+    return task, repository
+
+
+def choose(
+    task: Task,
+    memory: Memory,
+    config: Settings,
+    *,
+    pins: Pins | None = None,
+    tried: Sequence[str] = (),
+    spent: float = 0.0,
+    seed: int | None = None,
+) -> tuple[Decision, Profile]:
+    """Orchestrator: which of the installed agents' profiles. Raises NothingAllowedError."""
+    from acr.agents import prices
+    from acr.agents.profiles import load_all
+    from acr.orchestrator.policy import decide
+    from acr.orchestrator.rules import with_pinned_model
+
+    pins = pins or Pins()
+    profiles = with_pinned_model(tuple(load_all().values()), pins)
+    present = {name: agents.installed(name) for name in {p.agent for p in profiles}}
+    ready = [p for p in profiles if present[p.agent]] or list(profiles)
+    priced = {p.name: price for p in ready if (price := prices.price(p))}
+    decision = decide(
+        task, ready, memory, config, prices=priced, pins=pins, tried=tried, spent=spent, seed=seed
+    )
+    return decision, next(p for p in ready if p.name == decision.chosen)
+
+
+def open_memory(config: Settings) -> Memory:
+    """Memory in acr's home, made on first use."""
+    from acr.memory.store import Memory
+
+    return Memory.open(
+        settings.home() / "memory.db", config.embedding.model, config.memory.capacity
+    )
+
+
+def run_folder(task: str) -> Path:
+    """Where transcripts, logs and the patch of a run are kept; private to the user."""
+    folder = settings.home() / "runs" / task
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+class _Run:
+    """The tries of one run; a context that tidies up the snapshots when it ends."""
+
+    def __init__(
+        self,
+        wanted: Ask,
+        config: Settings,
+        observer: Observer,
+        memory: Memory,
+        task: Task,
+        repository: Repository,
+    ) -> None:
+        self.wanted, self.config, self.observer = wanted, config, observer
+        self.memory, self.task, self.repository = memory, task, repository
+        self.folder = run_folder(task.id)
+        self.outcomes: list[Outcome] = []
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> _Run:
+        store = self.folder / "snapshot.git"
+        self._open.callback(shutil.rmtree, store, ignore_errors=True)
+        self.before = git.snapshot(self.repository.root, store)
+        self.baseline, self.refused = self._prepare()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def until_done(self) -> Result:
+        """One attempt after the other: the next profile gets the verifier's findings."""
+        while True:
+            try:
+                decision, profile = self._decide()
+            except NothingAllowedError as e:
+                if not self.outcomes:
+                    raise
+                return Result(self.task, tuple(self.outcomes), str(e))
+            self.memory.add_decision(decision)
+            self.observer.decided(self.task, decision, profile)
+            attempt = self._attempt(decision, profile)
+            outcome = Outcome(self.task, decision, attempt, self._judge(attempt))
+            self.memory.add_outcome(outcome)
+            self.outcomes.append(outcome)
+            self.observer.judged(outcome)
+            if attempt.status == "aborted":
+                raise KeyboardInterrupt
+            if not self._escalates(outcome):
+                return Result(self.task, tuple(self.outcomes))
+            if len(self.outcomes) >= self.config.agents.max_tries:
+                return Result(self.task, tuple(self.outcomes), "the limit of tries is reached")
+
+    def _prepare(self) -> tuple[Baseline | None, str]:
+        """The baseline, or why there is none."""
+        if not self.wanted.verify:
+            return None, "not verified, as asked"
+        from acr.memory.redaction import redact
+        from acr.verifier.verdict import prepare
+
+        cache = settings.home() / "cache" / "baselines"
+        try:
+            made = prepare(
+                self.repository,
+                self.before,
+                self.config.verifier,
+                self.folder,
+                cache,
+                redact,
+            )
+        except SandboxError as e:
+            self.observer.warned(str(e))
+            return None, str(e)
+        return self._open.enter_context(made), ""
+
+    def _decide(self) -> tuple[Decision, Profile]:
+        resume = self.wanted.resume
+        pins = replace(self.wanted.pins, profile=resume.profile) if resume else self.wanted.pins
+        return choose(
+            self.task,
+            self.memory,
+            self.config,
+            pins=pins,
+            tried=[o.attempt.profile for o in self.outcomes],
+            spent=sum(o.attempt.cost or 0.0 for o in self.outcomes),
+            seed=self.wanted.seed,
+        )
+
+    def _attempt(self, decision: Decision, profile: Profile) -> Attempt:
+        """Agents: runs the real agent."""
+        from acr.agents import process
+        from acr.memory.redaction import redact
+
+        resume, budget = self.wanted.resume, self.config.budget.per_run
+        spent = sum(o.attempt.cost or 0.0 for o in self.outcomes)
+        attempt = secrets.token_hex(5)
+        request = agents.Request(
+            attempt=attempt,
+            task=self.task.id,
+            decision=decision.id,
+            prompt=self._prompt(),
+            profile=profile,
+            cwd=self.repository.root,
+            autonomy=self.config.agents.autonomy,
+            timeout=self.config.agents.timeout,
+            run_dir=self.folder / attempt,
+            args=self.wanted.agent_args,
+            resume=resume.session if resume else None,
+            budget=None if budget is None else max(0.0, budget - spent),
+            redact=redact,
+        )
+        request.run_dir.mkdir(mode=0o700)
+        agent = agents.get(profile.agent)
+        if self.wanted.interactive:
+            return process.run_interactive(agent, request)
+        return process.run(agent, request, self.observer.event)
+
+    def _prompt(self) -> str:
+        """The ask, with the verifier's findings about the try before."""
+        if not self.outcomes or not self.outcomes[-1].verdict.findings:
+            return self.wanted.prompt
+        return (
+            f"{self.wanted.prompt}\n\n"
+            "Another attempt at this was made; its changes are in the working tree and did not "
+            f"pass verification. Findings:\n{self.outcomes[-1].verdict.findings}"
+        )
+
+    def _judge(self, attempt: Attempt) -> Verdict:
+        """Verifier: acr's post-run hook, then the user's own."""
+        from acr.verifier import hooks
+
+        after = git.snapshot(self.repository.root, self.before.git_dir)
+        self._keep_patch(after)
+        if self.baseline is None:
+            changed = tuple(path for _, path in git.changed(self.before, after))
+            verdict = Verdict("unverified", 0.0, reason=self.refused, changed=changed)
+        else:
+            verify = hooks.default()
+            verdict = verify(self.baseline, self.task, attempt, after, self.observer.verifying)
+        signals, warnings = hooks.post_run(
+            self.config.hooks.post_run, attempt, verdict, self.repository.root
+        )
+        for warning in warnings:
+            self.observer.warned(warning)
+        return replace(verdict, signals=verdict.signals + signals)
+
+    def _keep_patch(self, after: Snapshot) -> None:
+        patch = self.folder / "changes.patch"
+        patch.write_bytes(git.diff(self.before, after))
+        patch.chmod(0o600)
+
+    def _escalates(self, outcome: Outcome) -> bool:
+        """A failed or broken-off try is followed by another; a resumed session is not."""
+        if self.wanted.resume or self.wanted.interactive or outcome.verdict.status == "pass":
+            return False
+        return outcome.verdict.status == "fail" or outcome.attempt.status != "done"
