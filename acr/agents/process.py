@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
@@ -315,9 +315,7 @@ def _follow(
     return _Ended(child.returncode, stderr.text(), end.reason)
 
 
-def _finished(
-    child: subprocess.Popen[bytes], selector: selectors.BaseSelector, end: _End
-) -> bool:
+def _finished(child: subprocess.Popen[bytes], selector: selectors.BaseSelector, end: _End) -> bool:
     """One turn of reading. Whoever else holds the pipes of an ended agent is not waited for."""
     if not selector.get_map():
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -390,18 +388,9 @@ class _Process:
     """A process, told from a later one with the same number by its start."""
 
     pid: int
-    parent: int
-    group: int
     started: str
-
-    def __hash__(self) -> int:
-        return hash((self.pid, self.started))
-
-    def __eq__(self, other: object) -> bool:
-        """A process keeps its identity when its parent dies."""
-        if not isinstance(other, _Process):
-            return NotImplemented
-        return (self.pid, self.started) == (other.pid, other.started)
+    parent: int = field(compare=False)
+    group: int = field(compare=False)
 
 
 def _processes() -> set[_Process]:
@@ -417,7 +406,7 @@ def _processes() -> set[_Process]:
     except OSError:
         return set()
     found = (line.split(None, 3) for line in listed.splitlines())
-    return {_Process(int(f[0]), int(f[1]), int(f[2]), f[3]) for f in found if len(f) == 4}
+    return {_Process(int(f[0]), f[3], int(f[1]), int(f[2])) for f in found if len(f) == 4}
 
 
 def _family(leader: int) -> set[_Process]:
@@ -437,8 +426,9 @@ def _attempt(
 ) -> Attempt:
     status, error = report.status, report.error
     if ended.stopped == "timeout":
-        status, error = "timeout", (
-            f"stopped after {request.timeout:g} s; give it longer with --timeout"
+        status, error = (
+            "timeout",
+            (f"stopped after {request.timeout:g} s; give it longer with --timeout"),
         )
     elif ended.stopped == "aborted":
         status, error = "aborted", "stopped by the user"
