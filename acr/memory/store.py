@@ -198,7 +198,7 @@ class Memory:
                 f"SELECT rowid, distance FROM {table} WHERE embedding MATCH vec_int8(?) AND k = ?",
                 (vectors.quantise(vector), k * OVERSAMPLED + 1),
             ).fetchall()
-            similar = {r["rowid"]: 1.0 - r["distance"] for r in near}
+            similar = {r["rowid"]: vectors.cosine(r["distance"]) for r in near}
             marks = ",".join("?" * len(similar))
             rows = self.db.execute(
                 f"SELECT t.seq, t.id, t.prompt, t.dimension, t.repository, o.profile, o.cost,"
@@ -442,8 +442,7 @@ class Memory:
                 "INSERT INTO embedders (id, dimensions) VALUES (?, ?)", (embedder, dimensions)
             ).lastrowid
             self.db.execute(
-                f"CREATE VIRTUAL TABLE vectors_{number} USING"
-                f" vec0(embedding int8[{dimensions}] distance_metric=cosine)"
+                f"CREATE VIRTUAL TABLE vectors_{number} USING vec0(embedding int8[{dimensions}])"
             )
             return f"vectors_{number}"
         if dimensions and row["dimensions"] != dimensions:
