@@ -301,7 +301,8 @@ def _follow(
 ) -> _Ended:
     """Reads until the agent has ended, or ends it at the deadline or when asked to stop."""
     stderr, end = _Tail(STDERR_CAP), _End(child)
-    assert child.stdout and child.stderr
+    assert child.stdout is not None
+    assert child.stderr is not None
     try:
         with child.stdout, child.stderr, selectors.DefaultSelector() as selector:
             selector.register(child.stdout, selectors.EVENT_READ, out.feed)
