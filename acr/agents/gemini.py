@@ -1,0 +1,122 @@
+"""Gemini CLI: stream-json events, prompt on stdin."""
+
+from __future__ import annotations
+
+from acr.agents import Command, Detection, Report, Request, npm
+from acr.agents.records import number, record, shorten, table, text
+from acr.nouns import AttemptStatus, Event, Usage
+
+__all__ = ["Gemini"]
+
+APPROVAL = {"ask": "default", "edit": "auto_edit", "full": "yolo"}
+"""Without a person there to ask, "ask" and "edit" refuse shell commands."""
+
+
+class Gemini:
+    """Adapter of gemini (0.61 and later)."""
+
+    name = "gemini"
+    binary = "gemini"
+
+    def detect(self) -> Detection:
+        """Looks for the program."""
+        keys = ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS")
+        auth = npm.env_or_file(keys, (".gemini/oauth_creds.json",))
+        install = "npm install -g @google/gemini-cli"
+        return npm.detect("gemini", install, auth, "log in: start gemini once")
+
+    def command(self, request: Request) -> Command:
+        """The headless run."""
+        argv = (*self._common(request), "--output-format", "stream-json")
+        return Command((*argv, *request.profile.args, *request.args), stdin=request.prompt)
+
+    def interactive(self, request: Request) -> Command:
+        """The agent's own screen, with the prompt sent."""
+        argv = (*self._common(request), *request.profile.args, *request.args)
+        return Command((*argv, "--prompt-interactive", request.prompt))
+
+    def reader(self, request: Request) -> _Reader:
+        """A fresh reader."""
+        return _Reader()
+
+    def _common(self, request: Request) -> tuple[str, ...]:
+        resumed = ("--resume", request.resume) if request.resume else ()
+        mode = APPROVAL[request.autonomy]
+        model = request.profile.model
+        return ("gemini", "-m", model, "--approval-mode", mode, "--skip-trust", *resumed)
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self._session: str | None = None
+        self._models: list[str] = []
+        self._usage: Usage | None = None
+        self._requests = 0
+        self._message = self._error = self._denied = ""
+
+    def feed(self, line: str) -> list[Event]:
+        """Events in one line."""
+        data = record(line)
+        kind = text(data, "type")
+        if kind == "init":
+            self._session = text(data, "session_id") or None
+        elif kind == "tool_use":
+            self._requests += 1
+            about = table(data, "parameters")
+            what = text(about, "command") or text(about, "file_path") or text(about, "path")
+            return [Event("tool", shorten(f"{text(data, 'tool_name')} {what}"))]
+        elif kind == "tool_result" and text(data, "status") == "error":
+            return self._refused(text(data, "error", "message") or text(data, "output"))
+        elif kind == "message" and text(data, "role") == "assistant":
+            self._message += text(data, "content")
+            return [Event("text", text(data, "content"))]
+        elif kind == "error":
+            self._error = text(data, "message")
+            return [Event("error", self._error)]
+        elif kind == "result":
+            self._result(data)
+        return []
+
+    def finish(self, exit_code: int, stderr: str) -> Report:
+        """The report of the run."""
+        if exit_code and not self._error:
+            self._error = _reason(exit_code, stderr)
+        denied = bool(self._denied) and not self._error
+        status: AttemptStatus = "denied" if denied else "error" if self._error else "done"
+        return Report(
+            status=status,
+            error=self._error or self._denied,
+            model=self._models[0] if len(self._models) == 1 else None,
+            usage=self._usage,
+            session=self._session,
+            message=self._message.strip(),
+        )
+
+    def _result(self, data: dict[str, object]) -> None:
+        stats = table(data, "stats")
+        self._models = [name for name in table(stats, "models") if isinstance(name, str)]
+        whole, given = number(stats, "total_tokens"), number(stats, "input_tokens")
+        output = max(number(stats, "output_tokens"), whole - given)
+        cached = number(stats, "cached")
+        self._usage = Usage(
+            input=max(0, given - cached),
+            cached_input=cached,
+            output=output,
+            reasoning=output - number(stats, "output_tokens"),
+            requests=self._requests + 1,
+        )
+        if text(data, "status") == "error":
+            self._error = text(data, "error", "message") or "gemini reported an error"
+
+    def _refused(self, why: str) -> list[Event]:
+        if "denied" in why.lower() or "not allowed" in why.lower() or "approval" in why.lower():
+            self._denied = shorten(f"a tool was denied: {why}; --autonomy full would allow it")
+        return [Event("warning", shorten(why))]
+
+
+def _reason(exit_code: int, stderr: str) -> str:
+    if exit_code == 41 or "auth method" in stderr:
+        return "gemini is not logged in; start gemini once, or set GEMINI_API_KEY"
+    lines = [line for line in stderr.strip().splitlines() if line.strip()]
+    said = next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "")
+    return shorten(f"gemini ended with exit code {exit_code}: {said or 'it said nothing'}")

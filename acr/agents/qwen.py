@@ -1,0 +1,116 @@
+"""Qwen Code: Claude-like stream-json events, prompt on stdin."""
+
+from __future__ import annotations
+
+from acr.agents import Command, Detection, Report, Request, npm
+from acr.agents.records import number, record, rows, shorten, table, text
+from acr.nouns import AttemptStatus, Event, Usage
+
+__all__ = ["Qwen"]
+
+APPROVAL = {"ask": "default", "edit": "auto-edit", "full": "yolo"}
+"""Without a person there to ask, "ask" and "edit" refuse shell commands."""
+
+
+class Qwen:
+    """Adapter of qwen (0.24 and later)."""
+
+    name = "qwen"
+    binary = "qwen"
+
+    def detect(self) -> Detection:
+        """Looks for the program."""
+        keys = ("OPENAI_API_KEY", "DASHSCOPE_API_KEY")
+        auth = npm.env_or_file(keys, (".qwen/oauth_creds.json",))
+        install = "npm install -g @qwen-code/qwen-code"
+        return npm.detect("qwen", install, auth, "log in: start qwen once")
+
+    def command(self, request: Request) -> Command:
+        """The headless run."""
+        argv = (*self._common(request), "--output-format", "stream-json")
+        return Command((*argv, *request.profile.args, *request.args), stdin=request.prompt)
+
+    def interactive(self, request: Request) -> Command:
+        """The agent's own screen, with the prompt sent."""
+        argv = (*self._common(request), *request.profile.args, *request.args)
+        return Command((*argv, "--prompt-interactive", request.prompt))
+
+    def reader(self, request: Request) -> _Reader:
+        """A fresh reader."""
+        return _Reader()
+
+    def _common(self, request: Request) -> tuple[str, ...]:
+        resumed = ("--resume", request.resume) if request.resume else ()
+        mode = APPROVAL[request.autonomy]
+        return ("qwen", "-m", request.profile.model, "--approval-mode", mode, *resumed)
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self._session: str | None = None
+        self._model: str | None = None
+        self._usage: Usage | None = None
+        self._messages: set[str] = set()
+        self._message = self._error = self._denied = ""
+
+    def feed(self, line: str) -> list[Event]:
+        """Events in one line."""
+        data = record(line)
+        kind = text(data, "type")
+        if kind == "system":
+            self._session = text(data, "session_id") or self._session
+        elif kind == "assistant":
+            return self._said(table(data, "message"))
+        elif kind == "result":
+            return self._result(data)
+        return []
+
+    def finish(self, exit_code: int, stderr: str) -> Report:
+        """The report of the run."""
+        if exit_code and not self._error:
+            lines = [line for line in stderr.strip().splitlines() if line.strip()]
+            said = lines[-1] if lines else "it said nothing"
+            self._error = shorten(f"qwen ended with exit code {exit_code}: {said}")
+        denied = bool(self._denied) and not self._error
+        status: AttemptStatus = "denied" if denied else "error" if self._error else "done"
+        return Report(
+            status=status,
+            error=self._error or self._denied,
+            model=self._model,
+            usage=self._usage,
+            session=self._session,
+            message=self._message,
+        )
+
+    def _said(self, message: dict[str, object]) -> list[Event]:
+        self._model = text(message, "model") or self._model
+        self._messages.add(text(message, "id"))
+        events = []
+        for block in rows(message, "content"):
+            if text(block, "type") == "tool_use":
+                about = table(block, "input")
+                what = text(about, "command") or text(about, "file_path") or text(about, "path")
+                events.append(Event("tool", shorten(f"{text(block, 'name')} {what}")))
+            elif text(block, "type") == "text":
+                events.append(Event("text", text(block, "text")))
+        return events
+
+    def _result(self, data: dict[str, object]) -> list[Event]:
+        used = table(data, "usage")
+        cached = number(used, "cache_read_input_tokens")
+        self._usage = Usage(
+            input=max(0, number(used, "input_tokens") - cached),
+            cached_input=cached,
+            output=number(used, "output_tokens"),
+            requests=number(data, "num_turns") or len(self._messages),
+        )
+        self._message = text(data, "result")
+        if refused := rows(data, "permission_denials"):
+            tool = text(refused[0], "tool_name")
+            self._denied = f"{tool} was denied; --autonomy full would allow it"
+            return [Event("warning", self._denied)]
+        if data.get("is_error") is True:
+            said = text(data, "error", "message") or text(data, "error") or self._message
+            self._error = shorten(said or "qwen reported an error")
+            return [Event("error", self._error)]
+        return []
