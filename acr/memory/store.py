@@ -133,6 +133,11 @@ class Memory:
             self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return count
 
+    def prune(self, attempts: Sequence[str]) -> None:
+        """Deletes outcomes by attempt id; they live on in statistics."""
+        with self._writing():
+            self._roll_up(attempts)
+
     def task(self, ref: str = "") -> Task:
         """The task with this id or unique prefix, or the latest. Raises AcrError otherwise."""
         with _speaking(self.path):
@@ -151,6 +156,20 @@ class Memory:
                 (repository,),
             )
             return tuple(row["id"] for row in rows)
+
+    def vector(self, task_id: str) -> tuple[float, ...] | None:
+        """The task's unit vector, int8-exact; None when it has none."""
+        with _speaking(self.path):
+            row = self.db.execute(
+                "SELECT seq, embedder FROM tasks WHERE id = ?", (task_id,)
+            ).fetchone()
+            table = self._vector_table(row["embedder"]) if row and row["embedder"] else None
+            if table is None:
+                return None
+            found = self.db.execute(
+                f"SELECT embedding FROM {table} WHERE rowid = ?", (row["seq"],)
+            ).fetchone()
+        return vectors.restore(found["embedding"]) if found else None
 
     def decision(self, ref: str) -> Decision:
         """The decision with this id or unique prefix. Raises AcrError otherwise."""
@@ -405,16 +424,18 @@ class Memory:
         self.db.execute("DELETE FROM outcomes WHERE id = ?", (attempt,))
 
     def _prune(self) -> None:
-        """Oldest first beyond capacity; what they add up to stays."""
+        """Oldest first beyond capacity."""
         over = self.db.execute("SELECT count(*) FROM outcomes").fetchone()[0] - self.capacity
-        if over <= 0:
-            return
-        rows = self.db.execute(
-            "SELECT id, task FROM outcomes ORDER BY seq LIMIT ?", (over,)
-        ).fetchall()
-        for row in rows:
-            self._count("+", "o.id = ?", row["id"], table="pruned_statistics")
-            self.db.execute("DELETE FROM outcomes WHERE id = ?", (row["id"],))
+        if over > 0:
+            rows = self.db.execute("SELECT id FROM outcomes ORDER BY seq LIMIT ?", (over,))
+            self._roll_up([row["id"] for row in rows.fetchall()])
+
+    def _roll_up(self, attempts: Sequence[str]) -> None:
+        """Deletes outcomes; what they add up to stays."""
+        for attempt in attempts:
+            row = self.db.execute("SELECT task FROM outcomes WHERE id = ?", (attempt,)).fetchone()
+            self._count("+", "o.id = ?", attempt, table="pruned_statistics")
+            self.db.execute("DELETE FROM outcomes WHERE id = ?", (attempt,))
             left = self.db.execute("SELECT 1 FROM outcomes WHERE task = ?", (row["task"],))
             if left.fetchone() is None:
                 self._delete_task(row["task"])

@@ -16,7 +16,7 @@ from typing import Any
 
 from acr.errors import MemoryFileError
 
-__all__ = ["Row", "connect", "cosine", "how", "quantise"]
+__all__ = ["Row", "connect", "cosine", "how", "quantise", "restore"]
 
 SCALE = 127 * 4
 """Components of unit vectors mostly lie within ±0.25; the few outside are clipped (recall .993)."""
@@ -47,6 +47,13 @@ def how() -> str:
 def quantise(vector: Sequence[float]) -> bytes:
     """A unit vector as int8, for sqlite-vec."""
     return array("b", [max(-127, min(127, round(x * SCALE))) for x in vector]).tobytes()
+
+
+def restore(raw: bytes) -> tuple[float, ...]:
+    """A unit vector from its int8 form."""
+    numbers = array("b", raw)
+    norm = sum(x * x for x in numbers) ** 0.5 or 1.0
+    return tuple(x / norm for x in numbers)
 
 
 def cosine(distance: float) -> float:
