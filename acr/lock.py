@@ -23,8 +23,7 @@ def hold(root: Path, what: str) -> Iterator[None]:
 
     Raises AcrError that names the holder's process and prompt when it is taken.
     """
-    folder = settings.home() / "locks"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = settings.folder("locks")
     name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:16]
     with open(folder / f"{name}.lock", "a+", encoding="utf-8") as file:
         try:

@@ -159,15 +159,13 @@ def open_memory(config: Settings) -> Memory:
     from acr.memory.store import Memory
 
     return Memory.open(
-        settings.home() / "memory.db", config.embedding.model, config.memory.capacity
+        settings.folder() / "memory.db", config.embedding.model, config.memory.capacity
     )
 
 
 def run_folder(task: str) -> Path:
     """Where transcripts, logs and the patch of a run are kept; private to the user."""
-    folder = settings.home() / "runs" / task
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+    return settings.folder("runs", task)
 
 
 class _Run:
@@ -228,7 +226,7 @@ class _Run:
         from acr.memory.redaction import redact
         from acr.verifier.verdict import prepare
 
-        cache = settings.home() / "cache" / "baselines"
+        cache = settings.folder("cache", "baselines")
         try:
             made = prepare(
                 self.repository,

@@ -32,6 +32,7 @@ __all__ = [
     "SandboxChoice",
     "Settings",
     "VerifierSettings",
+    "folder",
     "home",
     "load",
     "parse",
@@ -199,6 +200,17 @@ def home() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir("acr", appauthor=False))
+
+
+def folder(*names: str) -> Path:
+    """A folder below home(), made when missing, private to the user like home() itself."""
+    made = home()
+    made.parent.mkdir(parents=True, exist_ok=True)
+    made.mkdir(mode=0o700, exist_ok=True)
+    for name in names:
+        made /= name
+        made.mkdir(mode=0o700, exist_ok=True)
+    return made
 
 
 def shipped(name: str) -> Path:

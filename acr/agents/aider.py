@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from acr.agents import Command, Detection, Report, Request, npm
+from acr.agents import Command, Detection, Report, Request, detection
 from acr.agents.records import number, record, shorten, table, text
 from acr.nouns import AttemptStatus, Event, Usage
 
@@ -43,9 +43,12 @@ class Aider:
     def detect(self) -> Detection:
         """Looks for the program."""
         keys = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY")
-        auth = npm.env_or_file(keys, (".aider.conf.yml",))
-        install = "python -m pip install aider-install && aider-install"
-        return npm.detect("aider", install, auth, "set the API key of its provider")
+        return detection.look(
+            self.binary,
+            install="python -m pip install aider-install && aider-install",
+            login="export OPENAI_API_KEY=… (or its provider's key)",
+            auth=detection.seen(keys, (Path.home() / ".aider.conf.yml",)),
+        )
 
     def command(self, request: Request) -> Command:
         """The run with the prompt in a file, which processes of others cannot see."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from acr.agents import Command, Detection, Report, Request, npm
+from pathlib import Path
+
+from acr.agents import Command, Detection, Report, Request, detection
 from acr.agents.records import number, record, shorten, table, text
 from acr.nouns import AttemptStatus, Event, Usage
 
@@ -21,9 +23,12 @@ class Gemini:
     def detect(self) -> Detection:
         """Looks for the program."""
         keys = ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS")
-        auth = npm.env_or_file(keys, (".gemini/oauth_creds.json",))
-        install = "npm install -g @google/gemini-cli"
-        return npm.detect("gemini", install, auth, "log in: start gemini once")
+        return detection.look(
+            self.binary,
+            install="npm install -g @google/gemini-cli",
+            login="gemini",
+            auth=detection.seen(keys, (Path.home() / ".gemini/oauth_creds.json",)),
+        )
 
     def command(self, request: Request) -> Command:
         """The headless run."""

@@ -147,7 +147,8 @@ def _toml(profile: Profile) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Atomically: the old file or the new one, never half."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.is_relative_to(settings.home()):
+        settings.folder(*path.parent.relative_to(settings.home()).parts)
     descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=".acr-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

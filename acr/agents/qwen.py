@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from acr.agents import Command, Detection, Report, Request, npm
+from pathlib import Path
+
+from acr.agents import Command, Detection, Report, Request, detection
 from acr.agents.records import number, record, rows, shorten, table, text
 from acr.nouns import AttemptStatus, Event, Usage
 
@@ -21,9 +23,12 @@ class Qwen:
     def detect(self) -> Detection:
         """Looks for the program."""
         keys = ("OPENAI_API_KEY", "DASHSCOPE_API_KEY")
-        auth = npm.env_or_file(keys, (".qwen/oauth_creds.json",))
-        install = "npm install -g @qwen-code/qwen-code"
-        return npm.detect("qwen", install, auth, "log in: start qwen once")
+        return detection.look(
+            self.binary,
+            install="npm install -g @qwen-code/qwen-code",
+            login="qwen",
+            auth=detection.seen(keys, (Path.home() / ".qwen/oauth_creds.json",)),
+        )
 
     def command(self, request: Request) -> Command:
         """The headless run."""

@@ -193,9 +193,7 @@ def _log_bug(argv: Sequence[str]) -> str:
 
     from acr import __version__, settings
 
-    folder = settings.home() / "logs"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / time.strftime("bug-%Y%m%d-%H%M%S.log")
+    path = settings.folder("logs") / time.strftime("bug-%Y%m%d-%H%M%S.log")
     command = argv[0] if argv and argv[0] in COMMANDS else "run"
     path.write_text(
         f"acr {__version__} {command}, Python {platform.python_version()}, "

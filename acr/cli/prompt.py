@@ -1,4 +1,4 @@
-"""Where a prompt comes from: argument, file, standard input or $EDITOR."""
+"""Where a prompt comes from: the argument, a file, standard input or the user's editor."""
 
 from __future__ import annotations
 
@@ -13,59 +13,74 @@ from acr.errors import UsageError
 
 __all__ = ["LIMIT", "read_prompt"]
 
-LIMIT = 1 << 20
-"""Bytes of the longest prompt; agents take no more than their context either."""
-HINT = "# Say what to do; lines that begin with # are left out.\n"
+LIMIT = 1_000_000
+"""Bytes of a prompt."""
+STDIN = "-"
 
 
-def read_prompt(argument: str | None, file: Path | None = None) -> str:
-    """The prompt from `argument` ("-": standard input), `file`, a pipe, or $EDITOR on a terminal.
+def read_prompt(argument: str | None, file: Path | None) -> str:
+    """The prompt, stripped. `-` is standard input, which is also read when it is piped and nothing
+    is given; on a terminal the editor opens.
 
-    Raises UsageError when it is empty, over 1 MiB, binary or not UTF-8.
+    Raises UsageError for two sources, and for one that is missing, empty, longer than LIMIT,
+    binary or not UTF-8.
     """
     if argument is not None and file is not None:
-        raise UsageError("give the prompt or --file, not both")
-    if file is not None:
+        raise UsageError("a prompt and --file are both given; leave one of them out")
+    source = argument if file is None else str(file)
+    if file is not None and source != STDIN:
         return _checked(_read_file(file), str(file))
-    if argument is not None and argument != "-":
+    if argument is not None and source != STDIN:
         return _checked(os.fsencode(argument), "the prompt")
-    if argument == "-" or not sys.stdin.isatty():
-        return _checked(sys.stdin.buffer.read(LIMIT + 1), "standard input")
-    return _checked(_edited(), "the prompt")
+    if sys.stdin is None:
+        raise UsageError('no prompt and no standard input; say what to do: acr "PROMPT"')
+    if source is None and sys.stdin.isatty():
+        return _checked(_edit(), "the prompt from the editor")
+    return _checked(sys.stdin.buffer.read(LIMIT + 1), "standard input")
 
 
-def _read_file(file: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
-        with open(file, "rb") as stream:
+        with path.open("rb") as stream:
             return stream.read(LIMIT + 1)
-    except OSError as e:
-        raise UsageError(f"--file {file}: {e.strerror}") from None
+    except (OSError, ValueError) as e:
+        reason = getattr(e, "strerror", None) or str(e)
+        raise UsageError(f"--file {path}: {reason}; name a readable text file") from None
 
 
-def _checked(raw: bytes, what: str) -> str:
-    if len(raw) > LIMIT:
-        raise UsageError(f"{what} is over 1 MiB; say what to do and name files instead")
-    if b"\0" in raw:
-        raise UsageError(f"{what} is binary, not text")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as e:
-        raise UsageError(f"{what} is not UTF-8 text (byte {e.start})") from None
-    if not text.strip():
-        raise UsageError(f'{what} is empty; say what to do: acr "fix the failing test"')
-    return text.strip()
-
-
-def _edited() -> bytes:
+def _edit() -> bytes:
+    """What the user leaves in the editor ($VISUAL, $EDITOR, else vi)."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    with tempfile.NamedTemporaryFile("w", suffix=".md", encoding="utf-8") as draft:
-        draft.write("\n" + HINT)
-        draft.flush()
+    with tempfile.TemporaryDirectory(prefix="acr-") as folder:
+        path = Path(folder) / "prompt.md"
+        path.touch(mode=0o600)
         try:
-            done = subprocess.run([*shlex.split(editor), draft.name], check=False)
-        except OSError as e:
-            raise UsageError(f"$EDITOR ({editor}) cannot be started: {e.strerror}") from None
+            done = subprocess.run([*shlex.split(editor), str(path)], check=False)
+        except (OSError, ValueError) as e:
+            reason = getattr(e, "strerror", None) or str(e)
+            raise UsageError(
+                f"the editor {editor!r} cannot be started: {reason}; set EDITOR, or give the "
+                'prompt: acr "PROMPT"'
+            ) from None
         if done.returncode:
-            raise UsageError(f"$EDITOR ({editor}) ended with exit code {done.returncode}")
-        lines = Path(draft.name).read_bytes().splitlines(keepends=True)
-    return b"".join(line for line in lines if not line.startswith(b"#"))
+            raise UsageError(
+                f"the editor {editor!r} ended with {done.returncode}; nothing was done"
+            )
+        return _read_file(path)
+
+
+def _checked(data: bytes, source: str) -> str:
+    if len(data) > LIMIT:
+        raise UsageError(
+            f"{source} is longer than {LIMIT // 1_000_000} MB; "
+            "name the files in the prompt instead of pasting them"
+        )
+    if b"\0" in data:
+        raise UsageError(f"{source} is binary; a prompt is text")
+    try:
+        text = data.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as e:
+        raise UsageError(f"{source} is not UTF-8 text (byte {e.start}); convert it") from None
+    if not text:
+        raise UsageError(f"{source} is empty; say what to do")
+    return text

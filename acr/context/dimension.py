@@ -254,7 +254,7 @@ def _prototypes(embedder: Embedder) -> dict[str, Any]:
     raw = source.read_bytes()
     texts: dict[str, list[str]] = tomllib.loads(raw.decode())
     key = hashlib.sha256(raw + embedder.id.encode()).hexdigest()[:16]
-    path = settings.home() / "cache" / f"dimensions-{key}.f32"
+    path = settings.folder("cache") / f"dimensions-{key}.f32"
     flat = _kept(path, sum(map(len, texts.values())) * embedder.dimensions)
     if flat is None:
         vectors = embedder.embed([text for name in texts for text in texts[name]])
@@ -277,7 +277,6 @@ def _keep(path: Path, flat: array[float]) -> None:
     """Written aside and moved, so that a reader never sees half of it."""
     aside = path.with_suffix(f".{os.getpid()}")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         aside.write_bytes(flat.tobytes())
         aside.replace(path)
     except OSError:  # a full or read-only disk costs time at the next start, nothing else

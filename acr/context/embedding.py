@@ -101,11 +101,10 @@ def _model_folder() -> Path:
     weights = _weights()
     about = weights.stat()
     stamp = hashlib.sha256(f"{weights}{about.st_size}{about.st_mtime_ns}{SHA256}".encode())
-    folder = settings.home() / "cache" / f"minilm-{stamp.hexdigest()[:12]}"
+    folder = settings.folder("cache") / f"minilm-{stamp.hexdigest()[:12]}"
     if (folder / "model.onnx").exists():
         return folder
     _check(weights)
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix="minilm-", dir=folder.parent))
     data = Path(__file__).parent.parent / "data" / "minilm"
     for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):

@@ -1,1 +1,42 @@
-"""Where untrusted tests run; one engine a file."""
+"""Engines that run tests: docker, else bwrap, else refuse; nothing is downgraded silently."""
+
+from __future__ import annotations
+
+from acr.errors import SandboxError
+from acr.settings import VerifierSettings
+from acr.verifier.sandbox.engine import Job, Output, Probe, Sandbox, SandboxResult
+
+__all__ = ["Job", "Output", "Probe", "Sandbox", "SandboxResult", "choose", "engines"]
+
+INSTALL = (
+    "Install Docker or Podman, or bubblewrap (`apt install bubblewrap`; on Ubuntu 24.04 and later "
+    "bwrap needs an AppArmor profile with `userns,`), or pass --sandbox none to run the tests "
+    "with your own rights."
+)
+
+
+def engines(settings: VerifierSettings) -> tuple[Sandbox, ...]:
+    """Every engine, strongest first; `none` last."""
+    from acr.verifier.sandbox.bubblewrap import Bubblewrap
+    from acr.verifier.sandbox.docker import Docker
+    from acr.verifier.sandbox.none import NoSandbox
+
+    return Docker(settings.image, settings.runtime), Bubblewrap(), NoSandbox()
+
+
+def choose(settings: VerifierSettings) -> Sandbox:
+    """The engine that the settings ask for, proved by a trial run.
+
+    auto takes docker, else bwrap, and never none. Raises SandboxError that says why each
+    candidate failed and what to do.
+    """
+    wanted = ("docker", "bwrap") if settings.sandbox == "auto" else (settings.sandbox,)
+    failed = []
+    for engine in engines(settings):
+        if engine.name not in wanted:
+            continue
+        probe = engine.probe()
+        if probe.ok:
+            return engine
+        failed.append(f"{engine.name}: {probe.reason}")
+    raise SandboxError(f"no sandbox: {'; '.join(failed)}. Tests were not run. {INSTALL}")

@@ -1,0 +1,334 @@
+"""Anthropic's Claude Code."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from acr.agents import Command, Detection, Report, Request, detection
+from acr.agents.failures import explain
+from acr.agents.records import dig, number, record, rows, shorten, table, text
+from acr.agents.usage import Ledger, since
+from acr.nouns import AttemptStatus, Event, Usage
+
+__all__ = ["Claude", "home"]
+
+LOGIN = "claude auth login"
+SYNTHETIC = "<synthetic>"
+"""The model of messages that Claude Code writes itself."""
+TOOLS = "Bash Edit Write NotebookEdit WebFetch WebSearch"
+SANDBOX = {
+    "sandbox": {
+        "enabled": True,
+        "autoAllowBashIfSandboxed": True,
+        "allowUnsandboxedCommands": False,
+    }
+}
+RETRIES = "5"
+"""A refused key is tried again like any error: ten times, its default, last three minutes."""
+
+LIMITS = {
+    "error_max_budget_usd": "the budget is used up; raise --budget",
+    "error_max_turns": "the limit of turns is reached; see --max-turns after --",
+}
+"""Ends that have no text of their own."""
+
+
+def home() -> Path:
+    """Claude Code's own folder."""
+    return Path(os.environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
+
+
+class Claude:
+    """Runs `claude -p`, or its screen."""
+
+    name = "claude"
+    binary = "claude"
+
+    def detect(self) -> Detection:
+        """Logins live in a file, or on macOS in the keychain, which is not looked into."""
+        variables = (
+            "ANTHROPIC_API_KEY",
+            "ANTHROPIC_AUTH_TOKEN",
+            "CLAUDE_CODE_OAUTH_TOKEN",
+            "CLAUDE_CODE_USE_BEDROCK",
+            "CLAUDE_CODE_USE_VERTEX",
+        )
+        auth = detection.seen(variables, (home() / ".credentials.json",))
+        if not auth and sys.platform == "darwin":
+            auth = "the keychain, perhaps"
+        install = "npm install -g @anthropic-ai/claude-code@latest"
+        return detection.look(self.binary, install=install, login=LOGIN, auth=auth)
+
+    def command(self, request: Request) -> Command:
+        """The prompt goes through stdin."""
+        argv = ("claude", "-p", "--output-format", "stream-json", "--verbose", *_options(request))
+        if request.budget is not None:
+            argv += ("--max-budget-usd", f"{max(request.budget, 0.0001):.4f}")
+        return Command((*argv, *request.profile.args, *request.args), _env(), request.prompt)
+
+    def interactive(self, request: Request) -> Command:
+        """The prompt comes last, after options that take several values."""
+        argv = ("claude", *_options(request), *request.profile.args, *request.args)
+        return Command((*argv, "--", request.prompt), _env())
+
+    def reader(self, request: Request) -> ClaudeReader:
+        """Reads the stream, and the session's own files when the stream was cut off."""
+        return ClaudeReader(request)
+
+
+def _session(request: Request) -> str:
+    """The session's id is known before it begins, so that an aborted one can be resumed."""
+    return request.resume or str(uuid.uuid5(uuid.NAMESPACE_OID, request.attempt))
+
+
+def _options(request: Request) -> tuple[str, ...]:
+    profile, session = request.profile, _session(request)
+    argv: tuple[str, ...] = ("--model", profile.model)
+    argv += ("--resume", session) if request.resume else ("--session-id", session)
+    argv += ("--effort", profile.effort) if profile.effort else ()
+    return argv + _autonomy(request)
+
+
+def _autonomy(request: Request) -> tuple[str, ...]:
+    """`edit`: files in the folder, and commands inside Claude Code's own sandbox."""
+    if request.autonomy == "ask":
+        return ("--permission-mode", "manual")
+    if request.autonomy == "edit":
+        accept = ("--permission-mode", "acceptEdits")
+        return (*accept, "--settings", json.dumps(SANDBOX)) if sandboxed() else accept
+    if os.geteuid() == 0 and not os.environ.get("IS_SANDBOX"):  # root is refused the other mode
+        return ("--permission-mode", "acceptEdits", f"--allowedTools={TOOLS}")
+    return ("--permission-mode", "bypassPermissions")
+
+
+def sandboxed() -> bool:
+    """Whether Claude Code can sandbox commands here: on Linux it needs bwrap and socat."""
+    if sys.platform == "darwin":
+        return True
+    bwrap = shutil.which("bwrap")
+    if bwrap is None or shutil.which("socat") is None:
+        return False
+    probe = [bwrap, "--unshare-net", "--unshare-pid", "--ro-bind", "/", "/", "--proc", "/proc"]
+    return subprocess.run([*probe, "true"], capture_output=True, check=False).returncode == 0
+
+
+def _env() -> dict[str, str]:
+    """CLAUDECODE is set inside a session of Claude Code, which refuses to nest."""
+    env = {"CLAUDECODE": ""} if os.environ.get("CLAUDECODE") else {}
+    if "CLAUDE_CODE_MAX_RETRIES" not in os.environ:
+        env["CLAUDE_CODE_MAX_RETRIES"] = RETRIES
+    return env
+
+
+class ClaudeReader:
+    """Figures come from `result` lines; from the session's files where there is none."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._started = time.time()
+        self._session = _session(request)
+        self._model = ""
+        self._message = ""
+        self._failure = ""
+        self._status = 0
+        self._denials: list[str] = []
+        self._requests: set[str] = set()
+        self._results: list[dict[str, Any]] = []
+
+    def feed(self, line: str) -> list[Event]:
+        """Events of one line."""
+        data = record(line)
+        match data.get("type"):
+            case "system":
+                return self._system(data)
+            case "assistant":
+                return self._assistant(data)
+            case "result":
+                self._results.append(data)
+                self._result(data)
+        return []
+
+    def finish(self, exit_code: int, stderr: str) -> Report:
+        """Usage and cost of this run alone, sub-agents included."""
+        usage, by_model, cost = self._figures()
+        status, error = self._judge(exit_code, stderr)
+        return Report(
+            status=status,
+            error=error,
+            model=self._model or next(iter(by_model), None),
+            usage=usage,
+            cost=cost,
+            session=self._session,
+            message=self._message,
+            by_model=by_model,
+        )
+
+    def _system(self, data: dict[str, Any]) -> list[Event]:
+        match data.get("subtype"):
+            case "init":
+                self._session = text(data, "session_id") or self._session
+                return [Event("start", f"session {self._session}, {text(data, 'model')}")]
+            case "api_retry":
+                tries = f"{number(data, 'attempt')}/{number(data, 'max_retries')}"
+                problem = f"{text(data, 'error')} {dig(data, 'error_status') or ''}".strip()
+                return [Event("warning", f"{problem}; trying again ({tries})")]
+            case "permission_denied":
+                reason = f"{text(data, 'tool_name')}: {text(data, 'message')}"
+                return [Event("warning", shorten(f"denied {reason}"))]
+        return []
+
+    def _assistant(self, data: dict[str, Any]) -> list[Event]:
+        message = table(data, "message")
+        model, own = text(message, "model"), not text(data, "parent_tool_use_id")
+        if model != SYNTHETIC:
+            self._requests.add(text(message, "id"))
+            self._model = model if own and model else self._model
+        events = []
+        for block in rows(message, "content"):
+            if block.get("type") == "tool_use":
+                events.append(Event("tool", _tool(block)))
+            elif block.get("type") == "text" and own:
+                self._message = text(block, "text")
+                events.append(Event("text", self._message))
+        return events
+
+    def _result(self, data: dict[str, Any]) -> None:
+        self._message = text(data, "result") or self._message
+        self._denials += [text(d, "tool_name") for d in rows(data, "permission_denials")]
+        self._failure = ""
+        if data.get("is_error") is True:
+            self._status = number(data, "api_error_status")
+            self._failure = text(data, "result") or text(data, "subtype") or "it failed"
+
+    def _figures(self) -> tuple[Usage | None, dict[str, Usage], float | None]:
+        if not self._results:
+            ledger = _transcript(self._session, self._started)
+            return ledger.total(), ledger.by_model(), None
+        main = sum((_main(result) for result in self._results), Usage())
+        parts = self._parts()
+        if parts is None:
+            return replace(main, requests=len(self._requests)), {}, None
+        by_model: dict[str, Usage] = {}
+        for model, row in parts:
+            by_model[model] = by_model.get(model, Usage()) + _by_model(row)
+        total = sum(by_model.values(), Usage())
+        others = max(0, total.total - main.total)
+        usage = replace(total, requests=len(self._requests), subagent=others)
+        return usage, by_model, _cost(row for _, row in parts)
+
+    def _parts(self) -> list[tuple[str, dict[str, Any]]] | None:
+        """(model, figures) of this run; None when only those of the whole session are known."""
+        newest = "model_usage_since_last_result"
+        if newest in self._results[-1]:
+            tables = [table(result, newest) for result in self._results]
+        elif not self._request.resume:
+            tables = [table(self._results[-1], "modelUsage")]
+        else:
+            return None
+        return [(model, table(figures, model)) for figures in tables for model in figures]
+
+    def _judge(self, exit_code: int, stderr: str) -> tuple[AttemptStatus, str]:
+        if self._failure in LIMITS:
+            return "error", f"claude: {LIMITS[self._failure]}"
+        if self._failure or exit_code != 0:
+            last = stderr.strip().rpartition("\n")[2]
+            message = self._failure or last or f"it ended with exit code {exit_code}"
+            model = self._request.profile.model
+            return "error", explain(
+                "claude", message, model=model, login=LOGIN, status=self._status
+            )
+        if self._denials:
+            tools = ", ".join(sorted(set(self._denials)))
+            return (
+                "denied",
+                f"claude was refused {len(self._denials)} tool calls ({tools}); {_way()}",
+            )
+        return "done", ""
+
+
+def _way() -> str:
+    if sandboxed():
+        return "it may only write in the folder; --autonomy full lifts that"
+    return "install bubblewrap and socat for its sandbox, or use --autonomy full"
+
+
+def _tool(block: dict[str, Any]) -> str:
+    """A line for a tool call: its name and its most telling argument."""
+    given = table(block, "input")
+    keys = ("command", "file_path", "pattern", "url", "query", "description", "prompt")
+    said = next((text(given, key) for key in keys if text(given, key)), "")
+    return shorten(f"{text(block, 'name')} {said}".strip())
+
+
+def _main(result: dict[str, Any]) -> Usage:
+    return _request(table(result, "usage"))
+
+
+def _request(usage: dict[str, Any]) -> Usage:
+    """The API's own figures."""
+    long = number(usage, "cache_creation", "ephemeral_1h_input_tokens")
+    return Usage(
+        input=number(usage, "input_tokens"),
+        cached_input=number(usage, "cache_read_input_tokens"),
+        cache_write_5m=max(0, number(usage, "cache_creation_input_tokens") - long),
+        cache_write_1h=long,
+        output=number(usage, "output_tokens"),
+        reasoning=number(usage, "output_tokens_details", "thinking_tokens"),
+    )
+
+
+def _by_model(row: dict[str, Any]) -> Usage:
+    """Claude Code's figures by model."""
+    long = number(row, "cacheCreationEphemeral1hInputTokens")
+    return Usage(
+        input=number(row, "inputTokens"),
+        cached_input=number(row, "cacheReadInputTokens"),
+        cache_write_5m=max(0, number(row, "cacheCreationInputTokens") - long),
+        cache_write_1h=long,
+        output=number(row, "outputTokens"),
+        reasoning=number(row, "thinkingTokens"),
+    )
+
+
+def _cost(rows: Iterable[dict[str, Any]]) -> float | None:
+    """USD; None when a model is priced by a guess, as Claude Code does with unknown ones."""
+    total = 0.0
+    for row in rows:
+        cost = row.get("costUSD")
+        if not isinstance(cost, (int, float)) or row.get("costBasis") == "unknown":
+            return None
+        total += cost
+    return total
+
+
+def _transcript(session: str, start: float) -> Ledger:
+    """What the session's files hold since `start`; sub-agents have files of their own."""
+    ledger, root = Ledger(), home() / "projects"
+    for path in (*root.glob(f"*/{session}.jsonl"), *root.glob(f"*/{session}/subagents/*.jsonl")):
+        own = path.stem == session
+        for line in _lines(path):
+            message = table(line, "message")
+            model = text(message, "model")
+            counts = line.get("type") == "assistant" and model != SYNTHETIC
+            if counts and since(text(line, "timestamp"), start):
+                usage = _request(table(message, "usage"))
+                ledger.add(text(message, "id"), model, usage, subagent=not own)
+    return ledger
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            yield from map(record, file)
+    except OSError:
+        return

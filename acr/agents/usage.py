@@ -1,0 +1,44 @@
+"""Counts tokens once, by model, however often an agent repeats its figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from acr.nouns import Usage
+
+__all__ = ["Ledger", "since"]
+
+
+class Ledger:
+    """Model requests by id; the last figures of an id count."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, tuple[str, Usage]] = {}
+
+    def add(self, key: str, model: str, usage: Usage, *, subagent: bool = False) -> None:
+        """One request, or newer figures of it; `subagent` marks all its tokens as a sub-agent's."""
+        counted = replace(usage, requests=1, subagent=usage.total if subagent else 0)
+        self._rows[key] = (model, counted)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._rows
+
+    def by_model(self) -> dict[str, Usage]:
+        """Usage of each model, in the order of first use."""
+        sums: dict[str, Usage] = {}
+        for model, usage in self._rows.values():
+            sums[model] = sums.get(model, Usage()) + usage
+        return sums
+
+    def total(self) -> Usage | None:
+        """Usage of all models together; None when no request is known."""
+        return sum(self.by_model().values(), Usage()) if self._rows else None
+
+
+def since(timestamp: str, start: float) -> bool:
+    """Whether an ISO 8601 `timestamp` is not before `start`, in seconds since the epoch."""
+    try:
+        return datetime.fromisoformat(timestamp).timestamp() >= start
+    except ValueError:
+        return False

