@@ -86,11 +86,13 @@ step() {
   follow "$label" "$JOB" "$LOG"
 }
 
-# blame LOG: where to read on, and the last thing that looks like the cause.
+# blame LOG: the last line that looks like the cause, and where to read on.
 blame() {
   local cause
-  cause=$(grep -aE '^ *(ERROR|error|npm error|E):? ' "$1" | tail -n 1 | cut -c 1-200 || true)
-  printf '%s' "${cause:+${cause#"${cause%%[! ]*}"}; }the log is $1"
+  cause=$(grep -aE '^ *(ERROR|error|npm error|[A-Za-z]+Error|E): ' "$1" |
+    grep -avE 'metadata-generation-failed|subprocess-exited|Failed building wheel' | tail -n 1 || true)
+  cause=${cause#"${cause%%[! ]*}"}
+  printf '%s' "${cause:+${cause:0:200}; }the log is $1"
 }
 
 HALF_BUILT=""

@@ -566,10 +566,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """The log is `ModelServer.requests`."""
 
-    def do_HEAD(self) -> None:  # noqa: N802  # named by the base class
+    def do_HEAD(self) -> None:  # named by the base class
         self._json({})
 
-    def do_GET(self) -> None:  # noqa: N802  # named by the base class
+    def do_GET(self) -> None:  # named by the base class
         if self.headers.get("Upgrade"):
             self._json({"error": "no websocket here"}, 426)
         elif self._path.endswith("/models"):
@@ -579,7 +579,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._fail(404, "not found")
 
-    def do_POST(self) -> None:  # noqa: N802  # named by the base class
+    def do_POST(self) -> None:  # named by the base class
         try:
             raw = self._body()
             body = json.loads(raw or b"{}")

@@ -106,7 +106,7 @@ def _autonomy(request: Request) -> tuple[str, ...]:
     if request.autonomy == "edit":
         accept = ("--permission-mode", "acceptEdits")
         return (*accept, "--settings", json.dumps(SANDBOX)) if sandboxed() else accept
-    if os.geteuid() == 0 and not os.environ.get("IS_SANDBOX"):  # root is refused the other mode
+    if os.geteuid() == 0 and os.environ.get("IS_SANDBOX") != "1":  # root may not bypass
         return ("--permission-mode", "acceptEdits", f"--allowedTools={TOOLS}")
     return ("--permission-mode", "bypassPermissions")
 
@@ -214,16 +214,18 @@ class ClaudeReader:
         if not self._results:
             ledger = _transcript(self._session, self._started)
             return ledger.total(), ledger.by_model(), None
-        main = sum((_main(result) for result in self._results), Usage())
+        main = sum((_request(table(result, "usage")) for result in self._results), Usage())
+        stored = _transcript(self._session, self._started).total() or Usage()
+        requests = max(len(self._requests), stored.requests)  # the stream leaves sub-agents' out
         parts = self._parts()
         if parts is None:
-            return replace(main, requests=len(self._requests)), {}, None
+            return replace(main, requests=requests), {}, None
         by_model: dict[str, Usage] = {}
         for model, row in parts:
             by_model[model] = by_model.get(model, Usage()) + _by_model(row)
         total = sum(by_model.values(), Usage())
         others = max(0, total.total - main.total)
-        usage = replace(total, requests=len(self._requests), subagent=others)
+        usage = replace(total, requests=requests, subagent=others)
         return usage, by_model, _cost(row for _, row in parts)
 
     def _parts(self) -> list[tuple[str, dict[str, Any]]] | None:
@@ -268,10 +270,6 @@ def _tool(block: dict[str, Any]) -> str:
     keys = ("command", "file_path", "pattern", "url", "query", "description", "prompt")
     said = next((text(given, key) for key in keys if text(given, key)), "")
     return shorten(f"{text(block, 'name')} {said}".strip())
-
-
-def _main(result: dict[str, Any]) -> Usage:
-    return _request(table(result, "usage"))
 
 
 def _request(usage: dict[str, Any]) -> Usage:

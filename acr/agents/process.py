@@ -139,7 +139,9 @@ def _ignoring(*numbers: signal.Signals) -> Iterator[None]:
 def _start(
     agent: Agent, request: Request, command: Command, *, pipes: bool
 ) -> subprocess.Popen[bytes]:
-    env = {**os.environ, "ACR_ATTEMPT": request.attempt, **command.env}
+    # opencode believes $PWD rather than the folder that it is started in
+    here = {"ACR_ATTEMPT": request.attempt, "PWD": str(request.cwd)}
+    env = {**os.environ, **here, **command.env}
     piped = subprocess.PIPE if pipes else None
     with _stdin(command) if pipes else contextlib.nullcontext() as stdin:
         try:

@@ -1,88 +1,116 @@
-"""The schema of memory.db: named steps, each in one transaction, recorded by name."""
+"""Brings memory.db to the newest schema: backup first, all steps in one transaction."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from acr.errors import MemoryFileError
+from acr.memory import driver
 
-__all__ = ["MIGRATIONS", "VERSION", "migrate"]
+if TYPE_CHECKING:
+    from sqlite_utils import Migrations
 
-STATISTICS = """(
-    profile TEXT, agent TEXT, model TEXT, dimension TEXT, repository TEXT,
-    n INTEGER NOT NULL DEFAULT 0, wins INTEGER NOT NULL DEFAULT 0,
-    losses INTEGER NOT NULL DEFAULT 0, weight REAL NOT NULL DEFAULT 0,
-    score REAL NOT NULL DEFAULT 0, cost REAL NOT NULL DEFAULT 0,
-    cost_n INTEGER NOT NULL DEFAULT 0, tokens INTEGER NOT NULL DEFAULT 0,
-    duration REAL NOT NULL DEFAULT 0, last REAL NOT NULL DEFAULT 0,
-    PRIMARY KEY (profile, agent, model, dimension, repository)
-) WITHOUT ROWID"""
+__all__ = ["APPLICATION", "VERSION", "check_version", "migrate"]
 
-
-def _first(db: Any) -> None:
-    for statement in (
-        "CREATE TABLE tasks (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL,"
-        " created REAL, prompt TEXT, dimension TEXT, confidence REAL, runner_up TEXT,"
-        " language TEXT, difficulty REAL, repository TEXT, root TEXT, embedder TEXT)",
-        "CREATE TABLE decisions (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL,"
-        " task TEXT NOT NULL, created REAL, chosen TEXT, data TEXT NOT NULL)",
-        "CREATE INDEX decisions_task ON decisions (task)",
-        "CREATE TABLE outcomes (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL,"
-        " task TEXT NOT NULL, decision TEXT, profile TEXT, agent TEXT, model TEXT, status TEXT,"
-        " started REAL, duration REAL, cost REAL, tokens INTEGER, verdict TEXT, score REAL,"
-        " strength REAL, human TEXT, attempt_data TEXT NOT NULL, verdict_data TEXT NOT NULL)",
-        "CREATE INDEX outcomes_task ON outcomes (task)",
-        "CREATE TABLE embedders (number INTEGER PRIMARY KEY, id TEXT UNIQUE, dimensions INTEGER)",
-        f"CREATE TABLE statistics {STATISTICS}",
-        f"CREATE TABLE pruned_statistics {STATISTICS}",
-    ):
-        db.execute(statement)
+VERSION = 1
+"""How many steps acr.memory.schema has; the file carries it as user_version."""
+APPLICATION = int.from_bytes(b"acr\0")
+"""The application_id of the file, so that another program's database is not taken for acr's."""
+WAIT = 5.0
+"""Seconds to wait for other processes that open the same new file."""
 
 
-MIGRATIONS: tuple[tuple[str, Callable[[Any], None]], ...] = (("first_schema", _first),)
-"""(name, step); only ever appended to."""
-VERSION = len(MIGRATIONS)
-
-
-def migrate(db: Any, path: Path) -> None:
-    """Brings the database to VERSION, after a backup when it held an older schema.
-
-    A newer schema is refused untouched, with MemoryFileError.
-    """
-    found = _version(db)
-    if found == VERSION:
+def check_version(path: Path, version: int = VERSION) -> None:
+    """Raises MemoryFileError when `path` is newer or foreign, having read its header only."""
+    if not path.stat().st_size:
         return
-    if found > VERSION:
-        raise MemoryFileError(
-            f"{path} was written by a newer acr (schema {found}, this one knows {VERSION}); "
-            "update acr"
-        )
+    db = driver.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        _found(db, path, version)
+    finally:
+        db.close()
+
+
+def migrate(
+    db: Any, path: Path, version: int = VERSION, steps: Callable[[], Migrations] | None = None
+) -> None:
+    """Brings the database to `version`, after a backup when it held an older schema.
+
+    The backup is `memory.db.schema-OLD.TIME` beside it. Several processes may do this at
+    once. Raises MemoryFileError, with nothing changed, when the schema is newer.
+    """
+    found = _found(db, path, version)
+    if found == version:
+        return
     if found:
-        backup = path.with_name(f"{path.name}.schema-{found}.{int(time.time())}")
-        db.execute("VACUUM INTO ?", (str(backup),))
-        backup.chmod(0o600)
-    db.execute("PRAGMA journal_mode = WAL")
-    while (found := _version(db)) < VERSION:
-        _step(db, found)
-
-
-def _step(db: Any, number: int) -> None:
+        _back_up(db, path, found)
+    else:
+        _use_wal(db)
     db.execute("BEGIN IMMEDIATE")
     try:
-        if _version(db) == number:  # else another process was faster
-            name, step = MIGRATIONS[number]
-            step(db)
-            db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT, applied REAL)")
-            db.execute("INSERT INTO migrations VALUES (?, ?)", (name, time.time()))
-            db.execute(f"PRAGMA user_version = {number + 1}")
+        _apply(db, steps or _shipped)
+        db.execute(f"PRAGMA application_id = {APPLICATION}")
+        db.execute(f"PRAGMA user_version = {version}")
         db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:
+            db.execute("ROLLBACK")
         raise
 
 
-def _version(db: Any) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
+def _found(db: Any, path: Path, version: int) -> int:
+    """The file's schema version, 0 when it is empty."""
+    found = int(db.execute("PRAGMA user_version").fetchone()[0])
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    empty = not found and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application != APPLICATION and not empty:
+        raise MemoryFileError(
+            f"{path} is a database of another program; move it away or set another ACR_HOME"
+        )
+    if found > version:
+        raise MemoryFileError(
+            f"{path} was written by a newer acr (schema {found}, this one knows {version}); "
+            "update acr"
+        )
+    return found
+
+
+def _apply(db: Any, steps: Callable[[], Migrations]) -> None:
+    """Runs the steps that are missing; sqlite-utils records each by name."""
+    from sqlite_utils import Database
+
+    steps().apply(Database(db, recursive_triggers=False, execute_plugins=False))
+
+
+def _shipped() -> Migrations:
+    from acr.memory.schema import steps
+
+    return steps
+
+
+def _use_wal(db: Any) -> None:
+    """Switches to WAL; SQLite does not wait for another process that does the same."""
+    deadline = time.monotonic() + WAIT
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except Exception as e:  # sqlite3's or pysqlite3's OperationalError
+            if "locked" not in str(e) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _back_up(db: Any, path: Path, found: int) -> None:
+    backup = path.with_name(f"{path.name}.schema-{found}.{time.time_ns()}")
+    os.close(os.open(backup, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        db.execute("VACUUM INTO ?", (str(backup),))
+    except BaseException:
+        backup.unlink()
+        raise

@@ -1,10 +1,25 @@
-"""Rates with their uncertainty."""
+"""What attempts add up to, by profile, model, dimension and repository, kept as they come in."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
-__all__ = ["wilson"]
+from acr.nouns import Statistic
+
+__all__ = ["KEY", "add", "read", "rebuild", "refresh", "wilson", "wrong"]
+
+KEY = ("profile", "agent", "model", "dimension", "repository")
+KEYS = ", ".join(KEY)
+SUMS = ("n", "wins", "losses", "weight", "score", "cost", "cost_n", "tokens", "duration")
+ADDED_UP = (
+    f"SELECT {KEYS}, count(*) n, sum(status = 'pass') wins, sum(status = 'fail') losses,"
+    " total(weight) weight, total(weight * score) score, total(cost) cost, count(cost) cost_n,"
+    " sum(tokens) tokens, total(duration) duration, max(started) last"
+    " FROM figures WHERE {} GROUP BY 1, 2, 3, 4, 5"
+)
+ONE_KEY = " AND ".join(f"{name} = ?" for name in KEY)
 
 
 def wilson(wins: int, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -15,3 +30,60 @@ def wilson(wins: int, n: int, z: float = 1.96) -> tuple[float, float]:
     middle = (rate + square / (2 * n)) / (1 + square / n)
     half = z / (1 + square / n) * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def read(
+    db: Any, dimension: str | None, repository: str | None, since: float | None
+) -> tuple[Statistic, ...]:
+    """Sums of all time from the table that keeps them, or of attempts started from `since` on."""
+    given = {"dimension": dimension, "repository": repository}
+    where = [f"{name} = :{name}" for name, value in given.items() if value is not None]
+    if since is None:
+        sql = "SELECT * FROM statistics WHERE " + " AND ".join([*where, "true"])
+    else:
+        sql = ADDED_UP.format(" AND ".join([*where, "started >= :since"]))
+    return tuple(Statistic(*row) for row in db.execute(sql, {**given, "since": since}))
+
+
+def add(db: Any, attempt: str) -> None:
+    """Adds the figures of a new attempt."""
+    updates = ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS)
+    db.execute(
+        f"INSERT INTO statistics {ADDED_UP.format('attempt = ?')}"
+        f" ON CONFLICT DO UPDATE SET {updates}, last = max(last, excluded.last)",
+        (attempt,),
+    )
+
+
+def refresh(db: Any, keys: Iterable[tuple[str, ...]]) -> None:
+    """Adds up again what changed or was taken away under these keys."""
+    for key in keys:
+        db.execute(f"DELETE FROM statistics WHERE {ONE_KEY}", key)
+        db.execute(f"INSERT INTO statistics {ADDED_UP.format(ONE_KEY)}", key)
+
+
+def rebuild(db: Any) -> None:
+    """Adds up everything again."""
+    db.execute("DELETE FROM statistics")
+    db.execute(f"INSERT INTO statistics {ADDED_UP.format('true')}")
+
+
+def wrong(db: Any) -> list[str]:
+    """Sums that differ from their figures, one sentence each."""
+    kept, expected = (
+        {tuple(row[name] for name in KEY): row for row in db.execute(sql)}
+        for sql in ("SELECT * FROM statistics", ADDED_UP.format("true"))
+    )
+    return [
+        f"statistics of {'/'.join(key)} differ from the attempts; acr memory check --repair"
+        for key in sorted(kept.keys() | expected.keys())
+        if not _same(kept.get(key), expected.get(key))
+    ]
+
+
+def _same(a: Any, b: Any) -> bool:
+    return (
+        a is not None
+        and b is not None
+        and all(math.isclose(a[name], b[name], abs_tol=1e-6) for name in (*SUMS, "last"))
+    )

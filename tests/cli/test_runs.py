@@ -127,7 +127,7 @@ def test_the_human_verdict_is_the_one_that_is_listed(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("escalated")
-def test_diff_is_the_patch_byte_for_byte(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_diff_is_the_patch_byte_for_byte() -> None:
     (run_folder("aaaa000001") / "changes.patch").write_bytes(PATCH)
     done = subprocess.run(
         [sys.executable, "-m", "acr", "runs", "diff"], capture_output=True, check=True

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acr.errors import NothingAllowedError
-from acr.nouns import Candidate, Decision, Price, Task, from_json, to_json
+from acr.nouns import Candidate, Decision, Price, Profile, Task, from_json, to_json
 from acr.orchestrator.policy import decide, replay
 from acr.orchestrator.rules import Pins
 from acr.settings import BudgetSettings, OrchestratorSettings, Settings
@@ -30,7 +30,7 @@ def choose(
     tried: tuple[str, ...] = (),
     spent: float = 0.0,
     seed: int | None = 7,
-    profiles: tuple = (A, B, C),  # type: ignore[type-arg]
+    profiles: tuple[Profile, ...] = (A, B, C),
 ) -> Decision:
     return decide(
         about or task(),

@@ -17,8 +17,8 @@ GLM = profile("open-glm", "zai/glm-5", "opencode", provider="zai")
 ALL = (SOL, HIGH, OPUS, SONNET, GLM)
 
 
-def left(pool: PoolSettings | None = None, pins: Pins | None = None, tried: tuple[str, ...] = ()):  # type: ignore[no-untyped-def]
-    return allowed(ALL, pool or PoolSettings(), pins or Pins(), tried).names
+def left(pool: PoolSettings | None = None, pins: Pins | None = None) -> tuple[str, ...]:
+    return allowed(ALL, pool or PoolSettings(), pins or Pins()).names
 
 
 def test_an_empty_pool_allows_everything() -> None:

@@ -146,9 +146,7 @@ def test_the_prompt_is_not_on_the_command_line(serve: Serve, ask: Ask) -> None:
     assert not any(checks.SECRET in word for word in command.argv)
 
 
-def test_a_profile_file_of_acr_is_layered_and_the_model_still_wins(
-    serve: Serve, ask: Ask
-) -> None:
+def test_a_profile_file_of_acr_is_layered_and_the_model_still_wins(serve: Serve, ask: Ask) -> None:
     server = serve(steps=checks.WRITES)
     (codex.home() / "acr-codex-mock.config.toml").write_text(
         'model = "other"\nmodel_reasoning_summary = "none"\n'

@@ -1,0 +1,141 @@
+"""acr why replays stored decisions: a plain sentence first, then the grounds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from acr import loop, settings
+from acr.cli.main import run
+from acr.nouns import Attempt, Decision, Outcome, Price, Task, Verdict, VerdictStatus
+from acr.orchestrator.policy import decide
+from acr.settings import BudgetSettings, OrchestratorSettings, Settings
+from tests.orchestrator.fakes import FakeMemory, Row, profile, task
+
+PROFILES = (profile("opus", "claude-opus-4-6"), profile("cheap", "MiniMax-M2.7"), profile("new"))
+PRICES = {"opus": Price(5, 25), "cheap": Price(1, 3)}
+ASKED = replace(task(), id="abc123", embedding=(1.0, 0.0), embedder="e")
+SIMILAR = [Row("opus", float(i > 2), task=f"old{i}", vector=(0.9, 0.1)) for i in range(9)]
+
+
+def decision(exploration: float = 0.0, seed: int = 1, tried: tuple[str, ...] = ()) -> Decision:
+    config = Settings(
+        orchestrator=OrchestratorSettings(exploration=exploration), budget=BudgetSettings(50.0)
+    )
+    return decide(
+        ASKED, PROFILES, FakeMemory(SIMILAR), config, prices=PRICES, tried=tried, seed=seed
+    )
+
+
+def store(*made: Decision, status: VerdictStatus = "fail", about: Task = ASKED) -> None:
+    with loop.open_memory(settings.load()) as memory:
+        memory.add_task(about)
+        for number, each in enumerate(made):
+            attempt = Attempt(
+                id=f"a{number}",
+                task=about.id,
+                decision=each.id,
+                profile=each.chosen,
+                agent="codex",
+                model=None,
+                status="done",
+                started=about.created,
+                duration=1.0,
+                cost=0.25,
+            )
+            verdict = Verdict(status, 0.0, reason="2 tests still fail", strength=1.0)
+            memory.add_outcome(Outcome(about, each, attempt, verdict))
+
+
+def said(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    assert run(["why", *args]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_plain_sentence_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
+    store(decision())
+    first, second = said(capsys).splitlines()[:2]
+    assert first.startswith("opus (codex/claude-opus-4-6) was chosen for this bug_fixing task: ")
+    assert first.endswith("; 9 similar tasks, 6 wins.")
+    assert second == "It ended fail: 2 tests still fail; cost $0.25."
+
+
+def test_every_part_of_the_decision_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    made = decision()
+    store(made)
+    shown = said(capsys, "abc")
+    for words in (
+        "budget: $50.00 left",
+        "prior: CodeRouterBench",
+        "9 similar tasks, the closest at 0.90",
+        "a similar ask",
+        "unknown",
+        "Candidates (reward = 1 x expected -0.1 x USD)",
+        f"Decision {made.id} · memory fake-9 · seed 1, replays to the same choice",
+    ):
+        assert words in shown
+
+
+def test_an_exploration_is_called_one(capsys: pytest.CaptureFixture[str]) -> None:
+    made = next(d for s in range(99) if (d := decision(exploration=0.9, seed=s)).explored)
+    store(made)
+    assert "This was an exploration, with a chance of" in said(capsys)
+    assert "opus looked best with" in said(capsys)
+
+
+def test_an_escalation_is_shown_try_by_try(capsys: pytest.CaptureFixture[str]) -> None:
+    store(decision(), decision(tried=("opus",)))
+    shown = said(capsys, "abc123")
+    assert shown.index("try 1 of 2") < shown.index("try 2 of 2")
+    assert "after opus failed" in shown
+    assert "already tried" in shown
+    assert "a hard task is hard" in shown
+
+
+def test_a_human_verdict_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    store(decision())
+    assert run(["good", "abc123"]) == 0
+    capsys.readouterr()
+    assert "It ended pass (your verdict)" in said(capsys)
+
+
+def test_json_replays_each_decision(capsys: pytest.CaptureFixture[str]) -> None:
+    store(decision(), decision(tried=("opus",)))
+    data = json.loads(said(capsys, "--json"))
+    assert data["task"]["id"] == "abc123"
+    assert [d["chosen"] for d in data["decisions"]] == [d["replayed"] for d in data["decisions"]]
+    assert data["decisions"][0]["status"] == "fail"
+    assert data["decisions"][1]["tried"] == ["opus"]
+
+
+def test_a_decision_that_was_altered_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    store(replace(decision(), chosen="new"))
+    assert "replays to opus: it was altered" in said(capsys)
+
+
+def test_hostile_text_cannot_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    made = decision()
+    evil = replace(made.neighbours[0], prompt="\x1b]0;evil\x07[bold]x")
+    store(replace(made, neighbours=(evil,)))
+    shown = said(capsys)
+    assert "\x1b" not in shown
+    assert "[bold]x" in shown
+
+
+@pytest.mark.parametrize(
+    ("stored", "args", "words"),
+    [
+        (False, (), "nothing has been run yet"),
+        (True, ("zzz",), "no run 'zzz'"),
+        (True, (), "has no stored decision"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(
+    capsys: pytest.CaptureFixture[str], stored: bool, args: tuple[str, ...], words: str
+) -> None:
+    if stored:
+        store()
+    assert run(["why", *args]) == 1
+    assert words in capsys.readouterr().err
