@@ -130,7 +130,7 @@ def set_(
     key: Key,
     values: Annotated[
         list[str] | None,
-        typer.Argument(metavar="VALUE...", help="The value; several, or none, for a list."),
+        typer.Argument(metavar="VALUE", help="The value; several, or none, for a list."),
     ] = None,
 ) -> None:
     """Sets one setting in config.toml and keeps every other byte of the file."""

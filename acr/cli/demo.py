@@ -158,7 +158,7 @@ def _config() -> Settings:
     except SandboxError as e:
         out().print(f"{e}\nThe demo's own tests are harmless: they run without a sandbox.")
         made = replace(made, verifier=replace(made.verifier, sandbox="none"))
-    cheap_first = replace(made.orchestrator, epsilon_cost=-1.0, exploration=0.0)
+    cheap_first = replace(made.orchestrator, epsilon_cost=-0.2, exploration=0.0)
     return replace(made, pool=PoolSettings(profiles=("demo-*",)), orchestrator=cheap_first)
 
 

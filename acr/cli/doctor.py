@@ -31,8 +31,6 @@ MARKS: dict[Status, str] = {
 MIB = 1 << 20
 GIT = (2, 25)
 """Oldest git whose plumbing acr uses."""
-PIPED = 200
-"""Columns of a report that goes to a file or a pipe."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -56,10 +54,11 @@ def doctor(
     *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False
 ) -> None:
     """Tries every part of acr and says how to mend what does not work."""
-    from acr.cli.console import emit_json, err, out
+    from acr.cli.console import emit_json, out
 
     findings: list[Finding] = []
-    with err().status("looking") if err().is_terminal else _Nothing():
+    moving = out().is_terminal and not as_json
+    with out().status("looking") if moving else contextlib.nullcontext():
         for finding in examine():
             findings.append(finding)
             if not as_json:
@@ -75,12 +74,12 @@ def doctor(
     raise typer.Exit(1 if failures else 0)
 
 
-def examine() -> Iterator[Finding]:
-    """Every check in turn; one that breaks is a failure of its own and stops no other."""
+def examine(checks: Iterable[Check] | None = None) -> Iterator[Finding]:
+    """Each check in turn, by default all; one that breaks is a failure and stops no other."""
     config = Settings()
     with contextlib.suppress(AcrError):  # _settings says it
         config = settings.load()
-    for check in CHECKS:
+    for check in CHECKS if checks is None else checks:
         name = check.__name__.strip("_").replace("_", " ")
         try:
             yield from check(config)
@@ -158,9 +157,9 @@ def _git(_: Settings) -> Iterator[Finding]:
 
 def _sqlite(_: Settings) -> Iterator[Finding]:
     """sqlite-vec is loaded, filled and asked."""
-    from acr.memory import vectors
+    from acr.memory import driver, vectors
 
-    db = vectors.connect(":memory:")
+    db = driver.connect(":memory:")
     try:
         db.execute("CREATE VIRTUAL TABLE probe USING vec0(embedding int8[4])")
         for vector in ((1.0, 0.0, 0.0, 0.0), (0.0, 0.1, 0.0, 0.0)):
@@ -173,7 +172,7 @@ def _sqlite(_: Settings) -> Iterator[Finding]:
         version = db.execute("SELECT vec_version()").fetchone()[0]
     finally:
         db.close()
-    detail = f"{vectors.how()}, sqlite-vec {version}"
+    detail = f"{driver.how()}, sqlite-vec {version}"
     if nearest == 2:
         yield Finding("sqlite", "ok", detail)
     else:
@@ -335,28 +334,21 @@ CHECKS: tuple[Check, ...] = (
 """What is looked at, in order."""
 
 
-class _Nothing:
-    """A context that does nothing: off a terminal there is no moving status line."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-
 def _print(finding: Finding) -> None:
+    """One line; on a terminal its text is set in a column of its own."""
     from rich.table import Table
 
     from acr.cli.console import clean, out
 
+    mark, detail, fix = MARKS[finding.status], clean(finding.detail), clean(finding.fix)
+    if not out().is_terminal:
+        out().print(f"{mark} {finding.name:<15} {detail}{' -> ' if fix else ''}{fix}")
+        return
     line = Table.grid(padding=(0, 2, 0, 0))
-    line.add_column(width=1)
-    line.add_column(width=15)
-    line.add_column(overflow="fold")
-    text = clean(finding.detail)
-    if finding.fix:
-        text += f"\n[bold]{clean(finding.fix)}[/]"
-    line.add_row(MARKS[finding.status], finding.name, text)
-    out().print(line, width=None if out().is_terminal else PIPED)
+    for width in (1, 15, None):
+        line.add_column(width=width, overflow="fold")
+    line.add_row(mark, finding.name, detail + (f"\n[bold]{fix}[/]" if fix else ""))
+    out().print(line)
 
 
 def _said(*command: str) -> str:

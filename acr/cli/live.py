@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from acr.loop import Result
 
-__all__ = ["Live", "decision_line", "exit_code", "money"]
+__all__ = ["Live", "decision_line", "exit_code", "money", "verdict_lines"]
 
 MARKS = {
     "pass": "[green]✓ pass[/]",
@@ -160,10 +160,17 @@ def _task(task: Task) -> dict[str, Any]:
 
 def _details(result: Result) -> list[str]:
     last = result.outcomes[-1]
-    lines = [_tests_line(last.verdict), _where_line(last.verdict), _tries_line(result)]
+    lines = [*verdict_lines(last.verdict), _tries_line(result)]
     if result.stopped:
         lines.append(f"no further try: {result.stopped}")
     lines.append(f"run {result.task.id} — acr why · acr runs diff · acr good/bad")
+    return [line for line in lines if line]
+
+
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """What a verdict rests on: tests, sandbox, files that bear on it."""
+    touched = next((s.detail for s in verdict.signals if s.name == "tampering"), "")
+    lines = (_tests_line(verdict), _where_line(verdict), touched)
     return [line for line in lines if line]
 
 

@@ -83,7 +83,7 @@ def list_(*, limit: Limit = 20, as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: acr runs show 3f2a")
 def show(run: RunRef = "", *, as_json: AsJson = False) -> None:
-    """Shows one run: the task, every try with model, usage and verdict, and its files."""
+    """Shows one run: its task, tries, usage, verdicts and files."""
     from acr import loop
     from acr.cli.console import emit_json
 

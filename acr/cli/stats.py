@@ -30,8 +30,6 @@ KEYS: dict[By, Callable[[Statistic], tuple[str, ...]]] = {
     "dimension": lambda s: (s.dimension,),
 }
 UNKNOWN = "model unknown"
-PIPED = 200
-"""Columns of a table that goes to a file or a pipe."""
 EMPTY = 'no outcomes yet; run acr "PROMPT" in a repository, or acr demo to see the loop'
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -118,7 +116,7 @@ def stats(
     if not found:
         filtered = since or repo or dimension
         return err().print("no outcomes match" if filtered else clean(EMPTY))
-    out().print(_table(found, by), width=None if out().is_terminal else PIPED)
+    out().print(_table(found, by))
     for line in _summary(total):
         out().print(clean(line), style="dim")
     return None
@@ -256,15 +254,13 @@ def _summary(total: Row) -> list[str]:
         return f"{n} {what}{'' if n == 1 else 's'}"
 
     known, unknown = total.cost_known, total.attempts - total.cost_known
+    judged = f"{total.wins} won, {total.losses} lost, {total.unverified} unverified"
+    rate = words.rate(total.wins, total.n, *total.interval)
     cost = f"cost {money(total.cost if known else None)}"
     if known and unknown:
-        cost += f" and {count(unknown, 'unknown cost')}"
-    judged = f"{total.wins} won, {total.losses} lost, {total.unverified} unverified"
-    lines = [
-        f"{count(total.attempts, 'attempt')}: {judged} · "
-        f"{words.rate(total.wins, total.n, *total.interval)} · {cost}",
-        "won/verified; [95 % Wilson interval]; cost/win counts all attempts; time is the mean",
+        cost += f", and {count(unknown, 'attempt')} of unknown cost, which ≥ leaves out"
+    return [
+        f"{count(total.attempts, 'attempt')}: {judged} · {rate}",
+        cost,
+        "[95 % Wilson interval] · cost/win: all attempts ÷ wins · time: mean",
     ]
-    if known and unknown:
-        lines.append("≥ leaves out attempts whose cost is unknown")
-    return lines

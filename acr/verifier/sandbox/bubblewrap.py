@@ -96,7 +96,7 @@ class Bubblewrap:
                 for data in (*accounts(_user()), filter_program() or b"")
             )
             fds = (accounts_fd, groups_fd, filter_fd)
-            argv = [program, *_namespaces(root), *_view(job, root, accounts_fd, groups_fd)]
+            argv = [program, *_namespaces(root), *_view(job, accounts_fd, groups_fd)]
             argv += ["--seccomp", str(filter_fd), "--", *_inside(job, root, cgroup is None)]
             ended = process.run(
                 cgroup.joining(argv) if cgroup else argv,
@@ -181,10 +181,9 @@ def _namespaces(root: bool) -> list[str]:
     return ["--unshare-user", "--unshare-all", "--disable-userns", "--cap-drop", "ALL", *common]
 
 
-def _view(job: Job, root: bool, accounts_fd: int, groups_fd: int) -> list[str]:
+def _view(job: Job, accounts_fd: int, groups_fd: int) -> list[str]:
     """The file system and environment inside."""
-    view = _system(accounts_fd, groups_fd)
-    view += ["--dir", "/home"] if not root else ["--perms", "0755", "--dir", "/home"]
+    view = [*_system(accounts_fd, groups_fd), "--perms", "0755", "--dir", "/home"]
     size = str(job.limits.tmp * MIB)
     view += ["--perms", "1777", "--size", size, "--tmpfs", "/tmp"]
     view += ["--perms", "0777", "--size", size, "--tmpfs", HOME, "--proc", "/proc", "--dev", "/dev"]
@@ -202,7 +201,7 @@ def _view(job: Job, root: bool, accounts_fd: int, groups_fd: int) -> list[str]:
         view += [option, str(source), str(target)]
     for name, value in {**job.env, "HOME": HOME}.items():
         view += ["--setenv", name, value]
-    return [*view, "--chdir", str(job.at / job.cwd), "--remount-ro", "/"]
+    return [*view, "--chdir", "/", "--remount-ro", "/"]
 
 
 def _system(accounts_fd: int, groups_fd: int) -> list[str]:
@@ -234,13 +233,25 @@ def _is_system(folder: Path) -> bool:
 
 
 def _inside(job: Job, root: bool, pids: bool) -> list[str]:
-    """The command, with its rights and limits put on."""
+    """The command, with its rights and limits put on.
+
+    The tools that do so are named by path: they start with rights, and PATH may lead into the
+    copy. The folder is entered last: it belongs to the user that the command runs as.
+    """
     drop = []
     if root:
-        drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        drop = [_tool("setpriv"), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         drop += ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"]
     held = [f"--{name}={value}" for name, value in rlimits(job.limits, pids).items()]
-    return [*drop, "prlimit", *held, "--", *job.command]
+    enter = ["/bin/sh", "-c", 'cd -- "$0" && exec "$@"', str(job.at / job.cwd)]
+    return [*drop, _tool("prlimit"), *held, "--", *enter, *job.command]
+
+
+def _tool(name: str) -> str:
+    found = shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin")
+    if found is None:
+        raise SandboxError(f"bwrap needs the program {name}; apt install util-linux")
+    return found
 
 
 def _enforced(limits: Limits, cgroup: Cgroup | None) -> Mapping[str, str | None]:
