@@ -99,13 +99,15 @@ HALF_BUILT=""
 LOCK=""
 clean_up() {
   local status=$? job
-  trap - EXIT INT TERM HUP
+  trap - EXIT
+  trap '' INT TERM HUP # a second ^C does not leave half of it behind
   for job in $JOBS; do kill -TERM -- "-$job" 2>/dev/null || true; done
   [ -z "$HALF_BUILT" ] || rm -rf "$HALF_BUILT"
   [ -z "$LOCK" ] || rm -rf "$LOCK"
   exit "$status"
 }
 stopped() {
+  trap '' INT TERM HUP
   printf '\ninstall.sh: stopped; what was installed before still works\n' >&2
   exit "$1"
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -385,6 +386,11 @@ class Outcome:
     human: VerdictStatus | None = None
     """Set by `acr good` and `acr bad`; overrides the verdict."""
 
+    @property
+    def status(self) -> VerdictStatus:
+        """The verdict that counts: the human's when there is one."""
+        return self.human or self.verdict.status
+
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
@@ -443,6 +449,11 @@ def from_json(kind: type[T], data: Any) -> T:
     return typing.cast(T, _revive(kind, data))
 
 
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
 def _revive(kind: Any, data: Any) -> Any:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if data is None:
@@ -455,7 +466,7 @@ def _revive(kind: Any, data: Any) -> Any:
     if origin is Mapping:
         return {k: _revive(args[1], v) for k, v in data.items()}
     if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
+        hints = _hints(typing.cast(Any, kind))
         known = [f.name for f in dataclasses.fields(kind) if f.name in data]
         return typing.cast(Any, kind)(**{n: _revive(hints[n], data[n]) for n in known})
     return Path(data) if kind is Path else data

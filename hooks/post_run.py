@@ -1,10 +1,11 @@
-"""acr's own post-run hook: verifies an attempt by running the repository's tests in a sandbox.
+#!/usr/bin/env python3
+"""acr's post-run hook: how well did the attempt go?
 
-acr calls post_run() after every attempt. As a program it judges the working tree against HEAD:
-
-    echo '{"cwd": "/path/of/a/repository"}' | python hooks/post_run.py
-
-and prints the verdict as JSON. Hooks of your own go into config.toml under [[hooks.post_run]].
+The loop calls `post_run` after each attempt. Run as a script it does the same for the changes
+since the last commit: python hooks/post_run.py < attempt.json, where attempt.json is
+{"attempt": {...} or null, "cwd": "/path/of/the/repository"}; it prints the verdict as JSON.
+Hooks of your own ([[hooks.post_run]] in config.toml) get the same JSON and print a Signal:
+{"name": "lint", "score": 0.9, "weight": 0.1, "detail": "2 warnings"}.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from acr.nouns import Attempt, Snapshot, Task, Verdict, to_json
+from acr.errors import AcrError
+from acr.nouns import Attempt, Snapshot, Task, Verdict, from_json, to_json
 from acr.verifier.verdict import Baseline
 
 
@@ -25,11 +27,24 @@ def post_run(
     after: Snapshot,
     progress: Callable[[str], None],
 ) -> Verdict:
-    """The verdict on an attempt; `baseline` was taken before it, `after` is the tree now."""
+    """Compares the tests before (`baseline`) and `after` the attempt."""
     return baseline.judge(task, attempt, after, progress)
 
 
-if __name__ == "__main__":
-    from acr.cli.verify import verdict_of
+def main() -> None:
+    """Verifies the changes since the last commit for the attempt on stdin."""
+    from acr.cli.verify import verify_changes
 
-    print(json.dumps(to_json(verdict_of(Path(json.load(sys.stdin)["cwd"])))))
+    try:
+        asked = json.load(sys.stdin)
+        attempt, cwd = from_json(Attempt, asked["attempt"]), Path(asked["cwd"])
+        verdict = verify_changes(cwd, attempt=attempt, verify=post_run)
+    except (ValueError, KeyError, TypeError) as e:
+        sys.exit(f'post_run: expected {{"attempt": …, "cwd": …}} on stdin: {e!r}')
+    except AcrError as e:
+        sys.exit(f"post_run: {e}")
+    json.dump(to_json(verdict), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -20,6 +20,7 @@ tool results since the user last spoke, so retries and concurrent sessions do no
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import json
 import threading
@@ -563,7 +564,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Http
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         """The log is `ModelServer.requests`."""
 
     def do_HEAD(self) -> None:  # named by the base class
@@ -703,10 +704,8 @@ def main() -> None:
     script = Script.parse(json.loads(chosen.script.read_text()))
     with ModelServer(script, port=chosen.port) as server:
         print(server.url, flush=True)
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
-        except KeyboardInterrupt:
-            pass
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ __all__ = ["Codex", "home"]
 
 LOGIN = "codex login"
 REFUSED = re.compile(
-    r"Read-only file system|Operation not permitted|Permission denied|rejected by user"
+    r"Read-only file system|Operation not permitted|rejected by user"
     r"|blocked by PreToolUse hook|patch rejected"
 )
 """How a command's output looks when the sandbox, a rule or a hook refused it."""
@@ -178,7 +178,7 @@ class CodexReader:
                 "denied",
                 "codex: a UserPromptSubmit hook blocked the prompt; see /hooks in codex",
             )
-        if found.refused:
+        if found.refused and self._request.autonomy != "full":
             return "denied", (
                 f"codex was refused its last command ({shorten(found.refused)}); "
                 f"autonomy is {self._request.autonomy}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from acr.cli.run import AsJson
 from acr.nouns import to_json
 
 __all__ = ["app", "found"]
@@ -14,28 +15,31 @@ __all__ = ["app", "found"]
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command()
-def agents(
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
-) -> None:
-    """Lists coding agents: found, version, how they seem to be logged in, profiles."""
+@app.callback(invoke_without_command=True)
+def _default(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Lists coding agents: found, version, login, profiles."""
+    if context.invoked_subcommand is None:
+        list_agents(as_json=as_json)
+
+
+@app.command("list")
+def list_agents(*, as_json: AsJson = False) -> None:
+    """Lists coding agents, with what to do about those that are missing or not logged in."""
     from acr.cli.console import clean, emit_json, out, table
 
     rows = found()
     if as_json:
         emit_json(rows)
         return
-    shown = table("agent", "version", "login", "profiles", "path or what to do")
+    shown = table("agent", "version", "login", "profiles")
     for row in rows:
-        shown.add_row(
-            row["agent"],
-            clean(row["version"]) or ("?" if row["found"] else "missing"),
-            clean(row["auth"]) or "-",
-            clean(", ".join(row["profiles"])) or "-",
-            clean(row["hint"] or row["path"]),
-        )
+        version = (row["version"] or "unknown") if row["found"] else "missing"
+        profiles = ", ".join(row["profiles"]) or "-"
+        shown.add_row(*map(clean, (row["agent"], version, row["auth"] or "-", profiles)))
     out().print(shown)
+    for row in rows:
+        if row["hint"]:
+            out().print(clean(f"{row['agent']}: {row['hint']}"))
 
 
 def found() -> list[dict[str, Any]]:

@@ -39,8 +39,8 @@ def completion(
     if not install:
         sys.stdout.write(f"{script}\n")
         return
-    from acr.cli.config import replace_file
     from acr.cli.console import clean, out
+    from acr.cli.toml import replace_file
 
     file = _place(chosen)
     replace_file(file, f"{script}\n")

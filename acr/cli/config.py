@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import dataclasses
 import difflib
 import math
 import os
-import re
 import shlex
 import subprocess
 import sys
-import tempfile
 import tomllib
 import types
 import typing
@@ -24,27 +20,17 @@ from typing import Annotated, Any, Literal
 import typer
 
 from acr import settings
+from acr.cli.run import AsJson
+from acr.cli.toml import dotted, key_path, parsed, replace_file, spelt, with_value
 from acr.errors import AcrError, SettingsError, UsageError
 
-__all__ = ["Leaf", "app", "leaves", "replace_file", "with_value"]
+__all__ = ["Leaf", "app", "leaves"]
 
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     help="Shows and changes settings (config.toml); without a subcommand: show.",
 )
-
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-
-_BASIC = r'"(?:\\.|[^"\\])*"'
-_LITERAL = r"'[^']*'"
-_ASSIGNMENT = re.compile(
-    rf"(?P<head>\s*(?:{_BASIC}|{_LITERAL}|[A-Za-z0-9_\-.\s])+=[ \t]*)"
-    rf"(?P<value>{_BASIC}|{_LITERAL}|\[[^\]#]*\]|[^\s#,]+)"
-    r"(?P<tail>\s*(?:#.*)?)",
-    re.DOTALL,
-)
-"""One `key = value # comment` statement on a line of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +46,7 @@ class Leaf:
     @property
     def name(self) -> str:
         """The dotted key; a repository's path is quoted."""
-        return _dotted(self.key)
+        return dotted(self.key)
 
 
 def _keys(incomplete: str) -> list[str]:
@@ -138,11 +124,11 @@ def set_(
 
     file = _file()
     text = _text(file)
-    before = settings.parse(settings.Settings, _parsed(text, file), text, file)
+    before = settings.parse(settings.Settings, parsed(text, file), text, file)
     leaf = _leaf(key, before)
     value, written = _value(leaf, values or [])
     candidate = with_value(text, leaf.key, value, written, file)
-    after = settings.parse(settings.Settings, _parsed(candidate, file), candidate, file)
+    after = settings.parse(settings.Settings, parsed(candidate, file), candidate, file)
     if candidate != text:
         replace_file(file, candidate)
     now = _leaf(key, after)
@@ -164,7 +150,7 @@ def edit() -> None:
         draft.unlink()
         return out().print("nothing was changed")
     try:
-        settings.parse(settings.Settings, _parsed(text, draft), text, draft)
+        settings.parse(settings.Settings, parsed(text, draft), text, draft)
     except SettingsError as e:
         raise SettingsError(
             f"{e}. config.toml is as before; `acr config edit` goes on with the draft"
@@ -188,106 +174,10 @@ def leaves(config: Any, where: tuple[str, ...] = ()) -> Iterator[Leaf]:
             yield Leaf(key, hints[each.name], value)
 
 
-def with_value(text: str, key: tuple[str, ...], value: Any, written: str, file: Path) -> str:
-    """`text` with `key` set to `value`, spelt `written`; every other byte is kept.
-
-    Raises SettingsError when that cannot be done safely: the result is parsed, and must
-    differ from `text` in this key only.
-    """
-    before = _parsed(text, file)
-    candidate = _spliced(text, key, written)
-    wanted = copy.deepcopy(before)
-    table = wanted
-    for name in key[:-1]:
-        table = table.setdefault(name, {}) if isinstance(table, dict) else {}
-    if isinstance(table, dict):
-        table[key[-1]] = value
-    with_result = None
-    with contextlib.suppress(tomllib.TOMLDecodeError):
-        with_result = tomllib.loads(candidate)
-    if with_result != wanted:
-        raise SettingsError(
-            f"{file}: {_dotted(key)} is written there in a way that cannot be changed without "
-            "touching the rest; use `acr config edit`"
-        )
-    return candidate
-
-
-def replace_file(file: Path, text: str) -> None:
-    """Puts `text` in place of `file` in one step; its mode is kept and a link is followed."""
-    target = Path(os.path.realpath(file))
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mode = target.stat().st_mode & 0o7777 if target.exists() else 0o600
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with open(descriptor, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _spliced(text: str, key: tuple[str, ...], written: str) -> str:
-    """`text` with the statement of `key` changed, or added to its table, or to a new one."""
-    lines = text.splitlines(keepends=True)
-    newline = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
-    table: tuple[str, ...] = ()
-    end_of_table = None
-    for number, line in enumerate(lines):
-        head = _path(line)
-        if line.lstrip().startswith("["):
-            table = head
-        elif head and (*table, *head) == key and (found := _ASSIGNMENT.fullmatch(line)):
-            lines[number] = found["head"] + written + found["tail"]
-            return "".join(lines)
-        if table == key[:-1] and line.strip():
-            end_of_table = number
-    statement = f"{_dotted(key[-1:])} = {written}{newline}"
-    if end_of_table is None:
-        gap = newline if text.strip() else ""
-        addition = f"{gap}[{_dotted(key[:-1])}]{newline}{statement}"
-        return _ended(text, newline) + addition
-    lines[end_of_table] = _ended(lines[end_of_table], newline)
-    lines.insert(end_of_table + 1, statement)
-    return "".join(lines)
-
-
-def _ended(text: str, newline: str) -> str:
-    return text if not text or text.endswith("\n") else text + newline
-
-
-def _path(line: str) -> tuple[str, ...]:
-    """The key that a table header or a statement on one line is about; empty when it is neither."""
-    try:
-        data = tomllib.loads(line)
-    except tomllib.TOMLDecodeError:
-        return ()
-    found: list[str] = []
-    while isinstance(data, dict) and len(data) == 1:
-        ((name, data),) = data.items()
-        found.append(name)
-    return tuple(found)
-
-
-def _dotted(key: tuple[str, ...]) -> str:
-    """`key` as TOML spells it."""
-    return ".".join(k if re.fullmatch(r"[A-Za-z0-9_-]+", k) else _plain_toml(k) for k in key)
-
-
-def _plain_toml(value: Any) -> str:
-    import tomli_w
-
-    return tomli_w.dumps({"v": value}).partition("=")[2].strip()
-
-
 def _leaf(name: str, config: settings.Settings) -> Leaf:
     """The setting called `name`. Raises UsageError with a suggestion."""
     known = {leaf.key: leaf for leaf in leaves(config)}
-    key = _path(f"{name} = 0") if "=" not in name else ()
+    key = key_path(f"{name} = 0") if "=" not in name else ()
     if key in known:
         return known[key]
     if len(key) == 3 and key[0] == "repositories":
@@ -307,7 +197,7 @@ def _value(leaf: Leaf, given: list[str]) -> tuple[Any, str]:
     if typing.get_origin(kind) is tuple:
         if typing.get_args(kind)[0] is not str:
             raise UsageError(f"{leaf.name} is a list of tables; change it with `acr config edit`")
-        return given, "[" + ", ".join(map(_plain_toml, given)) + "]"
+        return given, "[" + ", ".join(map(spelt, given)) + "]"
     if len(given) != 1:
         raise UsageError(f"{leaf.name} takes one value, not {len(given)}")
     text = given[0]
@@ -319,7 +209,7 @@ def _value(leaf: Leaf, given: list[str]) -> tuple[Any, str]:
         settings.parse(kind, value, "", where, leaf.name)
     except SettingsError as e:
         raise UsageError(str(e).removeprefix(f"{where}:1: ")) from None
-    return value, _plain_toml(value) if isinstance(value, str) else text.strip()
+    return value, spelt(value) if isinstance(value, str) else text.strip()
 
 
 def _number(text: str) -> Any:
@@ -347,13 +237,6 @@ def _text(file: Path) -> str:
             return file.read_bytes().decode()
         raise
     return file.read_bytes().decode()
-
-
-def _parsed(text: str, file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as e:
-        raise SettingsError(f"{file}: {e}; mend that line, or use `acr config edit`") from None
 
 
 def _data() -> dict[str, Any]:
@@ -396,7 +279,7 @@ def _template() -> str:
     for leaf in leaves(settings.Settings()):
         if leaf.key[:-1] != table:
             table = leaf.key[:-1]
-            lines += ["", f"# [{_dotted(table)}]"]
+            lines += ["", f"# [{dotted(table)}]"]
         lines.append(f"# {leaf.key[-1]} = {_example(leaf.value)}")
     return "\n".join(lines) + "\n"
 
@@ -404,7 +287,7 @@ def _template() -> str:
 def _example(value: Any) -> str:
     if value is None:
         return "1.0"
-    return "[]" if value == () else _plain_toml(value)
+    return "[]" if value == () else spelt(value)
 
 
 def _open_editor(file: Path) -> None:

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import typer
 
 from acr import settings
+from acr.cli.run import AsJson
 from acr.errors import AcrError
 from acr.settings import Settings
 
@@ -50,9 +51,7 @@ Check = Callable[[Settings], Iterable[Finding]]
 
 
 @app.command()
-def doctor(
-    *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False
-) -> None:
+def doctor(*, as_json: AsJson = False) -> None:
     """Tries every part of acr and says how to mend what does not work."""
     from acr.cli.console import emit_json, out
 

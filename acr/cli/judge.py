@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acr import settings
-from acr.cli.runs import AsJson, RunRef, status
+from acr.cli.run import AsJson
+from acr.cli.runs import RunRef
 from acr.errors import AcrError, UsageError
 from acr.nouns import Attempt, Decision, Outcome, Signal, Task, Verdict, VerdictStatus
 
@@ -158,8 +159,8 @@ def _change(before: Outcome | None, after: Outcome) -> dict[str, object]:
         "run": after.task.id,
         "attempt": after.attempt.id,
         "profile": after.attempt.profile,
-        "before": status(before) if before else None,
-        "status": status(after),
+        "before": before.status if before else None,
+        "status": after.status,
         "score": after.verdict.score,
         "human": after.human,
         "cost_usd": after.attempt.cost,
@@ -170,9 +171,9 @@ def _print_change(before: Outcome | None, after: Outcome) -> None:
     from acr.cli.console import clean, out
     from acr.cli.live import MARKS, money
 
-    was = f"{MARKS[status(before)]} → " if before else ""
+    was = f"{MARKS[before.status]} → " if before else ""
     whose = "your verdict" if after.human else after.verdict.reason
     about = f"run {after.task.id} · {after.task.dimension} · {after.attempt.profile}"
-    out().print(f"{clean(about)}: {was}{MARKS[status(after)]} ({clean(whose)})")
+    out().print(f"{clean(about)}: {was}{MARKS[after.status]} ({clean(whose)})")
     if not after.human:
         out().print(f"  cost {money(after.attempt.cost)}", style="dim")

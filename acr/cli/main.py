@@ -56,6 +56,8 @@ ClickUsageError: Any = typer.BadParameter.__mro__[1]
 class _Lazy(TyperGroup):
     """A group whose commands are imported when they are used."""
 
+    names_only = False
+
     def list_commands(self, ctx: Context) -> list[str]:
         return list(COMMANDS)
 
@@ -63,7 +65,7 @@ class _Lazy(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         where, purpose = COMMANDS[cmd_name]
-        if _only_names_wanted():
+        if self.names_only:
             return _stub(cmd_name, purpose)
         return _load(cmd_name, where, purpose)
 
@@ -84,12 +86,12 @@ def _load(name: str, where: str, purpose: str) -> Command:
     return command
 
 
-def _only_names_wanted() -> bool:
+def _names_only(argv: Sequence[str]) -> bool:
     """Whether help or completion needs names and purposes, not the commands themselves."""
-    words = os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()
     if "_ACR_COMPLETE" in os.environ:
+        words = os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()
         return len(words) <= 2 and (not words[1:] or words[1] not in COMMANDS)
-    return sys.argv[1:] in ([], ["-h"], ["--help"])
+    return list(argv) in ([], ["-h"], ["--help"])
 
 
 _app = typer.Typer(
@@ -160,6 +162,8 @@ def _dispatch(argv: list[str]) -> int:
         cut = argv.index("--")
         argv, after = argv[:cut], argv[cut + 1 :]
     command = get_command(_app)
+    assert isinstance(command, _Lazy)
+    command.names_only = _names_only(argv)
     if "_ACR_COMPLETE" in os.environ:
         from typer._completion_classes import completion_init
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from acr import settings
+from acr.cli.run import AsJson
 from acr.errors import AcrError
-from acr.nouns import Attempt, Outcome, Signal, Task, Verdict, VerdictStatus
+from acr.nouns import Attempt, Outcome, Signal, Task, Verdict
 
 if TYPE_CHECKING:
     from acr.memory.store import Memory
@@ -55,7 +56,6 @@ RunRef = Annotated[
     ),
 ]
 Limit = Annotated[int, typer.Option("--limit", "-n", help="How many runs.", min=1)]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -139,11 +139,6 @@ def diff(
     return _page(patch, pager=not no_pager)
 
 
-def status(outcome: Outcome) -> VerdictStatus:
-    """The verdict that counts: the human's when there is one."""
-    return outcome.human or outcome.verdict.status
-
-
 def _tasks(memory: Memory, limit: int) -> list[Task]:
     """The latest `limit` tasks, newest first; those without a result too."""
     return [memory.task(run) for run in reversed(memory.tasks()[-limit:])]
@@ -162,6 +157,14 @@ def _cost(outcomes: Iterable[Outcome]) -> float | None:
     return None if None in costs or not costs else sum(c for c in costs if c is not None)
 
 
+def _took(outcomes: Iterable[Outcome]) -> str:
+    """The time of all tries; an outside caller need not say it."""
+    from acr.cli.words import span
+
+    seconds = sum(o.attempt.duration for o in outcomes)
+    return span(seconds) if seconds else "unknown"
+
+
 def _row(task: Task, outcomes: tuple[Outcome, ...]) -> dict[str, Any]:
     """A run in short, as JSON data with stable keys."""
     last = outcomes[-1] if outcomes else None
@@ -173,7 +176,7 @@ def _row(task: Task, outcomes: tuple[Outcome, ...]) -> dict[str, Any]:
         "dimension": task.dimension,
         "language": task.language,
         "prompt": task.prompt,
-        "status": status(last) if last else None,
+        "status": last.status if last else None,
         "score": last.verdict.score if last else None,
         "human": last.human if last else None,
         "profiles": [o.attempt.profile for o in outcomes],
@@ -201,15 +204,13 @@ def _print_list(runs: list[tuple[Task, tuple[Outcome, ...]]]) -> None:
     room = max(40, out().width - 12)
     for task, outcomes in runs:
         last = outcomes[-1] if outcomes else None
-        verdict = (
-            f"{MARKS[status(last)]}{' (you)' if last.human else ''}" if last else "- no result"
-        )
+        verdict = f"{MARKS[last.status]}{' (you)' if last.human else ''}" if last else "- no result"
         mark = Text.from_markup(verdict)
         mark.truncate(12, pad=True)
-        took = words.span(sum(o.attempt.duration for o in outcomes)) if last else ""
+        took = _took(outcomes) if last else ""
         cost = money(_cost(outcomes)) if last else ""
         tried = " → ".join(o.attempt.profile for o in outcomes)
-        figures = f"{words.ago(task.created):<11}  {cost:>7}  {took:>6}  {tried}".rstrip()
+        figures = f"{words.ago(task.created):<11}  {cost:>7}  {took:>7}  {tried}".rstrip()
         out().print(clean(task.id), mark, clean(figures), sep="  ")
         about = f"{Path(task.root).name} · {task.dimension} · {task.prompt}"
         out().print(f"{' ' * 12}{clean(_short(about, room))}", style="dim")
@@ -226,12 +227,12 @@ def _print_task(task: Task, outcomes: tuple[Outcome, ...]) -> None:
         _line(_short(line, 200))
     spent = f"cost {money(_cost(outcomes))}"
     tries = f"{len(outcomes)} {'try' if len(outcomes) == 1 else 'tries'}"
-    took = words.span(sum(o.attempt.duration for o in outcomes))
-    out().print(clean(f"{tries}, {spent}, {took}" if outcomes else "not tried yet"), style="dim")
+    out().print(
+        clean(f"{tries}, {spent}, {_took(outcomes)}" if outcomes else "not tried yet"), style="dim"
+    )
 
 
 def _print_attempt(number: int, outcome: Outcome) -> None:
-    from acr.cli import words
     from acr.cli.console import clean, out
     from acr.cli.live import MARKS, money
 
@@ -242,7 +243,7 @@ def _print_attempt(number: int, outcome: Outcome) -> None:
     out().print()
     out().print(
         f"{number}. [bold]{clean(attempt.profile)}[/] {clean(f'{attempt.agent}/{model}')} · "
-        f"cost {money(attempt.cost)}{clean(source)} · {words.span(attempt.duration)}"
+        f"cost {money(attempt.cost)}{clean(source)} · time {_took([outcome])}"
     )
     if attempt.status != "done":
         _line(f"{attempt.status}: {attempt.error or 'no reason given'}")
@@ -283,7 +284,8 @@ def _evidence(verdict: Verdict) -> Iterator[str]:
                 yield f"  {what.replace('_', ' ')}: {_some(names)}"
     if verdict.sandbox:
         yield "sandbox: " + ", ".join(_enforced(verdict.sandbox))
-    yield f"changed: {_some(verdict.changed) if verdict.changed else 'no file'}"
+    if verdict.changed or verdict.tests:
+        yield f"changed: {_some(verdict.changed) or 'no file'}"
 
 
 def _signal(signal: Signal) -> str:

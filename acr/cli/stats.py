@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from acr import settings
+from acr.cli.run import AsJson
 from acr.errors import UsageError
 from acr.nouns import Statistic
 
@@ -47,7 +48,7 @@ class Row:
     """USD of the attempts whose cost is known."""
     cost_known: int
     duration: float
-    """Seconds, all attempts together."""
+    """Seconds, all attempts together; 0 when the caller of `acr feedback` never said."""
     tokens: int
     last: float
     """Seconds since the epoch."""
@@ -87,7 +88,7 @@ def stats(
         str | None, typer.Option(help="Only this repository: a folder (.) or an id.")
     ] = None,
     dimension: Annotated[str | None, typer.Option(help="Only this kind of request.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Shows how often each model won, with n and 95 % interval, and what a win cost."""
     from acr import loop
@@ -197,7 +198,7 @@ def _data(row: Row, by: By) -> dict[str, Any]:
         "cost_usd": row.cost if row.cost_known else None,
         "cost_known": row.cost_known,
         "cost_per_win_usd": row.cost_per_win,
-        "mean_time_s": row.duration / row.attempts if row.attempts else None,
+        "mean_time_s": row.duration / row.attempts if row.duration else None,
         "tokens": row.tokens,
         "last": row.last or None,
     }
@@ -231,7 +232,7 @@ def _figures(row: Row) -> tuple[str, ...]:
         words.rate(row.wins, row.n, *row.interval),
         str(row.unverified or "-"),
         _cost(row),
-        words.span(row.duration / row.attempts),
+        words.span(row.duration / row.attempts) if row.duration else "unknown",
     )
 
 

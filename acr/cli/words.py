@@ -29,6 +29,8 @@ def ago(moment: float, now: float | None = None) -> str:
         return f"{passed / 60:.0f} min ago"
     if passed < _UNITS["d"]:
         return f"{passed / 3600:.0f} h ago"
+    if moment <= 0:
+        return "unknown"
     try:
         form = "%m-%d %H:%M" if passed < 300 * _UNITS["d"] else "%Y-%m-%d"
         return time.strftime(form, time.localtime(moment))
@@ -48,7 +50,7 @@ def since(text: str | None, now: float | None = None) -> float | None:
     """
     if text is None:
         return None
-    if found := re.fullmatch(r"(\d{1,6})([hdw])", text.strip()):
+    if found := re.fullmatch(r"([0-9]{1,6})([hdw])", text.strip()):
         return (time.time() if now is None else now) - int(found[1]) * _UNITS[found[2]]
     try:
         return time.mktime(time.strptime(text.strip(), "%Y-%m-%d"))

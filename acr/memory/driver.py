@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib.util
+import random
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
@@ -15,9 +17,11 @@ from typing import Any
 
 from acr.errors import AcrError, MemoryFileError
 
-__all__ = ["ROUTES", "connect", "how", "speaking"]
+__all__ = ["ROUTES", "WAIT", "begin", "connect", "how", "speaking"]
 
 INSTALL = "pip install pysqlite3"
+WAIT = 5.0
+"""Seconds to wait for another program that holds the database."""
 
 
 def connect(path: str | Path, *, uri: bool = False) -> Any:
@@ -27,11 +31,33 @@ def connect(path: str | Path, *, uri: bool = False) -> Any:
     """
     _, module, prepare = _route()
     connection = module.connect(
-        str(path), timeout=5.0, isolation_level=None, check_same_thread=False, uri=uri
+        str(path), timeout=WAIT, isolation_level=None, check_same_thread=False, uri=uri
     )
     connection.row_factory = module.Row
     prepare(connection)
     return connection
+
+
+def begin(db: Any, wait: float = WAIT) -> None:
+    """BEGIN IMMEDIATE, once no other program writes, for at most `wait` seconds.
+
+    Asks every few milliseconds: SQLite's own waiting asks ten times a second at last, and many
+    writers on a busy machine then starve some of them.
+    """
+    deadline = time.monotonic() + wait
+    db.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+            except _route()[1].OperationalError as e:
+                if "locked" not in str(e) or time.monotonic() > deadline:
+                    raise
+                time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 (spreads the writers)
+            else:
+                return
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {round(1000 * WAIT)}")
 
 
 def how() -> str:

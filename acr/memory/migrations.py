@@ -20,8 +20,6 @@ VERSION = 1
 """How many steps acr.memory.schema has; the file carries it as user_version."""
 APPLICATION = int.from_bytes(b"acr\0")
 """The application_id of the file, so that another program's database is not taken for acr's."""
-WAIT = 5.0
-"""Seconds to wait for other processes that open the same new file."""
 
 
 def check_version(path: Path, version: int = VERSION) -> None:
@@ -30,7 +28,7 @@ def check_version(path: Path, version: int = VERSION) -> None:
         return
     db = driver.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
     try:
-        _found(db, path, version)
+        _found(db, path, version, tables=False)
     finally:
         db.close()
 
@@ -40,19 +38,23 @@ def migrate(
 ) -> None:
     """Brings the database to `version`, after a backup when it held an older schema.
 
-    The backup is `memory.db.schema-OLD.TIME` beside it. Several processes may do this at
-    once. Raises MemoryFileError, with nothing changed, when the schema is newer.
+    sqlite-utils runs the steps that are missing and records each by name. The backup is
+    `memory.db.schema-OLD.TIME` beside it. Several processes may do this at once. Raises
+    MemoryFileError, with nothing changed, when the schema is newer.
     """
     found = _found(db, path, version)
     if found == version:
         return
+    from sqlite_utils import Database
+
+    wanted = (steps or _shipped)()
     if found:
         _back_up(db, path, found)
     else:
         _use_wal(db)
-    db.execute("BEGIN IMMEDIATE")
+    driver.begin(db)
     try:
-        _apply(db, steps or _shipped)
+        wanted.apply(Database(db, recursive_triggers=False, execute_plugins=False))
         db.execute(f"PRAGMA application_id = {APPLICATION}")
         db.execute(f"PRAGMA user_version = {version}")
         db.execute("COMMIT")
@@ -62,12 +64,14 @@ def migrate(
         raise
 
 
-def _found(db: Any, path: Path, version: int) -> int:
-    """The file's schema version, 0 when it is empty."""
+def _found(db: Any, path: Path, version: int, tables: bool = True) -> int:
+    """The file's schema version, 0 when it is new. `tables`: an unmarked file with some is not."""
     found = int(db.execute("PRAGMA user_version").fetchone()[0])
     application = db.execute("PRAGMA application_id").fetchone()[0]
-    empty = not found and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if application != APPLICATION and not empty:
+    is_new = not found and not application
+    if is_new and tables:
+        is_new = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application != APPLICATION and not is_new:
         raise MemoryFileError(
             f"{path} is a database of another program; move it away or set another ACR_HOME"
         )
@@ -79,13 +83,6 @@ def _found(db: Any, path: Path, version: int) -> int:
     return found
 
 
-def _apply(db: Any, steps: Callable[[], Migrations]) -> None:
-    """Runs the steps that are missing; sqlite-utils records each by name."""
-    from sqlite_utils import Database
-
-    steps().apply(Database(db, recursive_triggers=False, execute_plugins=False))
-
-
 def _shipped() -> Migrations:
     from acr.memory.schema import steps
 
@@ -94,7 +91,7 @@ def _shipped() -> Migrations:
 
 def _use_wal(db: Any) -> None:
     """Switches to WAL; SQLite does not wait for another process that does the same."""
-    deadline = time.monotonic() + WAIT
+    deadline = time.monotonic() + driver.WAIT
     while True:
         try:
             db.execute("PRAGMA journal_mode = WAL")

@@ -6,7 +6,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from acr.nouns import from_json, to_json
 
 T = TypeVar("T")
 
-__all__ = ["bind", "columns", "from_row", "redacted", "text", "to_row"]
+__all__ = ["bind", "columns", "from_row", "plain", "redacted", "text", "to_row"]
 
 
 def to_row(noun: Any) -> dict[str, Any]:
@@ -29,13 +29,13 @@ def from_row(kind: type[T], row: Mapping[str, Any], prefix: str = "") -> T:
     present = set(row.keys())
     data = {
         name: read(row[prefix + name])
-        for name, read in _readers(kind).items()
+        for name, read in _readers(typing.cast(Any, kind)).items()
         if prefix + name in present
     }
     return from_json(kind, data)
 
 
-def columns(kind: type[Any], alias: str) -> str:
+def columns(kind: Any, alias: str) -> str:
     """The select list that `from_row` reads with the prefix `alias` + "_"."""
     return ", ".join(f"{alias}.{name} AS {alias}_{name}" for name in _readers(kind))
 
@@ -72,20 +72,24 @@ def _is_unicode(value: str) -> bool:
 
 
 @cache
-def _readers(kind: type[Any]) -> dict[str, Any]:
+def _readers(kind: Any) -> dict[str, Callable[[Any], Any]]:
     """Field -> what turns its column into JSON data again; vectors have tables of their own."""
     hints = typing.get_type_hints(kind)
     return {f.name: _reader(hints[f.name]) for f in fields(kind) if f.name != "embedding"}
 
 
-def _reader(hint: Any) -> Any:
+def _reader(hint: Any) -> Callable[[Any], Any]:
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         hint = typing.get_args(hint)[0]
-    scalar = {str: text, int: int, bool: bool, float: float}.get(hint)
-    if scalar is None and typing.get_origin(hint) is typing.Literal:
-        scalar = text
-    convert = scalar or json.loads
+    scalars: dict[Any, Callable[[Any], Any]] = {str: text, int: int, bool: bool, float: float}
+    literal = typing.get_origin(hint) is typing.Literal
+    convert = text if literal else scalars.get(hint, json.loads)
     return lambda value: None if value is None else convert(value)
+
+
+def plain(value: Any) -> Any:
+    """`value`, or for text that is not valid Unicode the same with question marks."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def text(value: str | bytes) -> str:

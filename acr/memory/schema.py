@@ -28,9 +28,9 @@ def first_schema(db: Database) -> None:
         "CREATE TABLE verdicts (attempt TEXT PRIMARY KEY, status TEXT, score REAL, signals JSON,"
         " tests JSON, sandbox JSON, reason TEXT, findings TEXT, changed JSON, strength REAL,"
         " human TEXT)",
-        f"CREATE TABLE figures (seq INTEGER PRIMARY KEY AUTOINCREMENT, attempt TEXT NOT NULL UNIQUE,"
-        f" task TEXT, {key}, started REAL,"
-        " duration REAL, cost REAL, tokens INTEGER, status TEXT, score REAL, weight REAL)",
+        "CREATE TABLE figures (seq INTEGER PRIMARY KEY AUTOINCREMENT, attempt TEXT NOT NULL"
+        f" UNIQUE, task TEXT, {key}, started REAL, duration REAL,"
+        " cost REAL, tokens INTEGER, status TEXT, score REAL, weight REAL)",
         f"CREATE TABLE statistics ({key}, n INTEGER, wins INTEGER, losses INTEGER, weight REAL,"
         " score REAL, cost REAL, cost_n INTEGER, tokens INTEGER, duration REAL, last REAL,"
         " PRIMARY KEY (profile, agent, model, dimension, repository)) WITHOUT ROWID",

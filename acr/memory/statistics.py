@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from acr.nouns import Statistic
+from acr.nouns import Outcome, Statistic, VerdictStatus
 
-__all__ = ["KEY", "add", "read", "rebuild", "refresh", "wilson", "wrong"]
+__all__ = ["KEY", "Figures", "add", "figures", "read", "rebuild", "refresh", "wilson", "wrong"]
 
 KEY = ("profile", "agent", "model", "dimension", "repository")
 KEYS = ", ".join(KEY)
@@ -20,6 +21,54 @@ ADDED_UP = (
     " FROM figures WHERE {} GROUP BY 1, 2, 3, 4, 5"
 )
 ONE_KEY = " AND ".join(f"{name} = ?" for name in KEY)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one attempt counts for, in numbers; kept when the attempt itself is pruned."""
+
+    attempt: str
+    task: str
+    profile: str
+    agent: str
+    model: str
+    dimension: str
+    repository: str
+    started: float
+    """Seconds since the epoch."""
+    duration: float
+    """Seconds."""
+    cost: float | None
+    """USD; None when unknown."""
+    tokens: int
+    status: VerdictStatus
+    """A person's verdict, where there is one, else the verifier's."""
+    score: float
+    weight: float
+    """The verdict's strength; 1 for a person's, 0 when unverified."""
+
+
+def figures(outcome: Outcome) -> Figures:
+    """What `outcome` counts for."""
+    attempt, verdict, human = outcome.attempt, outcome.verdict, outcome.human
+    status = human or verdict.status
+    strength = 1.0 if human else verdict.strength
+    return Figures(
+        attempt=attempt.id,
+        task=outcome.task.id,
+        profile=attempt.profile,
+        agent=attempt.agent,
+        model=attempt.model or "",
+        dimension=outcome.task.dimension,
+        repository=outcome.task.repository,
+        started=attempt.started,
+        duration=attempt.duration,
+        cost=attempt.cost,
+        tokens=attempt.usage.total if attempt.usage else 0,
+        status=status,
+        score={"pass": 1.0, "fail": 0.0}.get(human or "", verdict.score),
+        weight=0.0 if status == "unverified" else strength,
+    )
 
 
 def wilson(wins: int, n: int, z: float = 1.96) -> tuple[float, float]:

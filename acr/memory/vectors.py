@@ -7,8 +7,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from acr.errors import MemoryFileError
+from acr.memory.driver import connect, how
 
-__all__ = ["add", "dequantise", "nearest", "quantise", "read", "remove", "spaces", "wrong"]
+__all__ = [
+    "add",
+    "connect",
+    "dequantise",
+    "how",
+    "nearest",
+    "quantise",
+    "read",
+    "remove",
+    "spaces",
+    "wrong",
+]
 
 SCALE = 127 * 4
 """Components of unit vectors mostly lie within ±0.25; the few outside are clipped (recall .993)."""

@@ -9,7 +9,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from acr.settings import Limits
 from acr.verifier.sandbox.engine import NOBODY
 from acr.verifier.sandbox.limits import MIB
 
-__all__ = ["copy", "dependencies", "own", "remove", "rewind"]
+__all__ = ["copy", "dependencies", "own", "remove", "rewind", "sweep", "write"]
 
 FILES = 500_000
 """More entries than this are not copied."""
@@ -34,7 +34,8 @@ DEPENDENCIES = ("node_modules", ".venv", "venv", "target", "vendor", ".tox", "bu
 class _Survey:
     """What a walk of the tree found."""
 
-    bytes: int = 0
+    size: int = 0
+    """Bytes on disk."""
     entries: int = 0
     unwanted: list[bytes] = field(default_factory=list)
     """Sockets, FIFOs, devices and nested .git, relative to the root."""
@@ -66,7 +67,7 @@ def _private(folder: Path) -> Path:
     """A new folder that only acr's user may enter."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="copy-", dir=folder))
+        return Path(tempfile.mkdtemp(prefix=f"copy-{os.getpid()}-", dir=folder))
     except OSError as e:
         raise SandboxError(f"{folder}: no private copy could be made there: {e.strerror}") from None
 
@@ -95,10 +96,10 @@ def _survey(root: Path, limits: Limits) -> _Survey:
             elif stat.S_ISDIR(info.st_mode):
                 waiting.append(entry.path)
             elif stat.S_ISREG(info.st_mode):
-                found.bytes += info.st_blocks * 512
+                found.size += info.st_blocks * 512
             elif not stat.S_ISLNK(info.st_mode):
                 found.unwanted.append(path)
-        if found.bytes > cap or found.entries > FILES:
+        if found.size > cap or found.entries > FILES:
             raise SandboxError(
                 f"{root} is too large for a private copy (over {limits.copy} MiB or {FILES} "
                 "files). Tests were not run: raise verifier.limits.copy in config.toml or clean up"
@@ -120,8 +121,10 @@ def _fill(root: Path, target: Path) -> None:
     names = [n for n in names if stat.S_IFMT(_mode(root, n)) in _COPIED]
     for start in range(0, len(names), BATCH):
         sources = [os.path.join(b".", name) for name in names[start : start + BATCH]]
-        argv = [*_cp(), "--", *sources, os.fsencode(target) + b"/"]
-        done = subprocess.run(argv, cwd=root, capture_output=True, stdin=subprocess.DEVNULL)
+        argv: list[str | bytes] = [*_cp(), "--", *sources, os.fsencode(target) + b"/"]
+        done = subprocess.run(
+            argv, cwd=root, capture_output=True, stdin=subprocess.DEVNULL, check=False
+        )
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip().splitlines()
             raise SandboxError(
@@ -140,7 +143,7 @@ def _mode(root: Path, name: bytes) -> int:
 @functools.cache
 def _cp() -> tuple[str, ...]:
     """cp that keeps links, modes and times; the owner is given anew. Not GNU's: the plain way."""
-    said = subprocess.run(["cp", "--version"], capture_output=True, text=True)
+    said = subprocess.run(["cp", "--version"], capture_output=True, text=True, check=False)
     if "GNU" in said.stdout:
         return "cp", "-dR", "--preserve=mode,timestamps,links", "--reflink=auto"
     return "cp", "-Rp"
@@ -187,9 +190,7 @@ def _with_parents(folder: Path, paths: Sequence[str]) -> Iterator[bytes]:
                 yield os.fsencode(folder / part)
 
 
-def rewind(
-    folder: Path, target: Snapshot, restore: Sequence[str], delete: Sequence[str]
-) -> None:
+def rewind(folder: Path, target: Snapshot, restore: Sequence[str], delete: Sequence[str]) -> None:
     """Makes `restore` in the copy `folder` as they are in `target`, and removes `delete`."""
     for path in delete:
         place = os.path.join(os.fsencode(folder), os.fsencode(path))
@@ -197,6 +198,16 @@ def rewind(
             _drop(place)
     git.materialise(target, folder, list(restore))
     own(folder, restore)
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Replaces regular files of the copy; one that cannot be reached without a link is left."""
+    for path, content in files.items():
+        place = folder / path
+        if _reachable(folder, path) and place.is_file() and not place.is_symlink():
+            place.unlink()
+            place.write_bytes(content)
+    own(folder, list(files))
 
 
 def _reachable(folder: Path, path: str) -> bool:
@@ -211,15 +222,15 @@ def dependencies(root: Path, toolchains: Sequence[Path]) -> str:
     of the packages of each toolchain.
     """
     seen = hashlib.sha256()
-    for name in DEPENDENCIES:
-        if (root / name).is_dir() and not (root / name).is_symlink():
-            for path in sorted(_tree(root / name)):
+    for top in DEPENDENCIES:
+        if (root / top).is_dir() and not (root / top).is_symlink():
+            for path in sorted(_tree(root / top)):
                 _note(seen, path)
     for folder in toolchains:
         _note(seen, os.fsencode(folder))
         for packages in sorted(folder.glob("lib/python3*/site-packages")):
-            for path in sorted(os.scandir(os.fsencode(packages)), key=lambda e: e.name):
-                _note(seen, path.path)
+            for name in sorted(os.listdir(os.fsencode(packages))):
+                _note(seen, os.path.join(os.fsencode(packages), name))
     return seen.hexdigest()
 
 
@@ -231,15 +242,27 @@ def _note(seen: hashlib._Hash, path: bytes) -> None:
 def remove(target: Path) -> None:
     """Removes a copy made by `copy` with its outer folder; read-only folders are no obstacle."""
     outer = target.parent
-
-    def unlock(function: object, path: str, _: object) -> None:
-        parent = os.path.dirname(path)
-        os.chmod(parent, 0o700, follow_symlinks=True)
-        if os.path.isdir(path) and not os.path.islink(path):
-            os.chmod(path, 0o700)
-            shutil.rmtree(path, ignore_errors=True)
-        elif os.path.lexists(path):
-            os.unlink(path)
-
-    shutil.rmtree(outer, onerror=unlock)
     shutil.rmtree(outer, ignore_errors=True)
+    if outer.exists():
+        for path in _tree(outer):
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                os.chmod(path, 0o700)
+        shutil.rmtree(outer, ignore_errors=True)
+
+
+def sweep(runs: Path) -> None:
+    """Removes copies below the run folders in `runs` whose acr is gone."""
+    for outer in runs.glob("*/verify/copy-*-*"):
+        pid = outer.name.split("-")[1]
+        if pid.isdigit() and not _alive(int(pid)):
+            remove(outer / "tree")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -62,8 +62,8 @@ def test_names_complete_without_the_commands_being_imported() -> None:
         "import os, sys\n"
         "os.environ.update(COMP_WORDS='acr r', COMP_CWORD='1', _ACR_COMPLETE='complete_bash')\n"
         "from acr.cli.main import run\n"
-        "run([])\n"
-        "print([m for m in sys.modules if m.startswith('acr.') or m == 'numpy'])"
+        "try:\n    run([])\n"
+        "finally:\n    print([m for m in sys.modules if m.startswith('acr.') or m == 'numpy'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     *names, modules = done.stdout.splitlines()

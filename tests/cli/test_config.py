@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acr import settings
-from acr.cli.config import Leaf, leaves, with_value
+from acr.cli.config import Leaf, leaves
 from acr.cli.main import run
+from acr.cli.toml import with_value
 from acr.errors import SettingsError
 
 COMMENTED = """\
@@ -96,6 +97,7 @@ def test_set_makes_a_private_file_on_first_use(home: Path) -> None:
         ("agents.timeout=1 # s\n", "agents.timeout", ["2.5"], "agents.timeout=2.5 # s\n"),
         ("[pool]\n", "pool.agents", ["a", "b"], '[pool]\nagents = ["a", "b"]\n'),
         ('[pool]\nagents=["a"]#x\n', "pool.agents", [], "[pool]\nagents=[]#x\n"),
+        ('[pool]\nagents = ["a]"]\n', "pool.agents", ["b"], '[pool]\nagents = ["b"]\n'),
         (
             "[agents]\r\ntimeout = 1\r\n\r\n[budget]\r\n",
             "agents.max_tries",
@@ -143,7 +145,6 @@ def test_set_changes_one_value_and_no_other_byte(
         ("agents = { timeout = 1 }\n", "agents.max_tries", "2"),
         ("agents.timeout = 1\n", "agents.max_tries", "2"),
         ('[pool]\nagents = [\n "a", # x\n]\n', "pool.agents", "b"),
-        ('[pool]\nagents = ["a]"]\n', "pool.agents", "b"),
         ('[verifier]\nimage = """\n[agents]\n"""\n', "agents.timeout", "2"),
         ('[verifier]\nimage = """\nruntime = 1\n"""\n', "verifier.runtime", "x"),
     ],

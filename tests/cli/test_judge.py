@@ -99,6 +99,13 @@ def test_feedback_on_an_attempt_of_acr_keeps_its_evidence() -> None:
     assert found.attempt.cost == 0.25
 
 
+def test_a_time_that_was_not_reported_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["feedback", record(), "--score", "1"]) == 0
+    assert run(["stats", "--json"]) == 0
+    shown = capsys.readouterr().out
+    assert json.loads(shown[shown.index("{") :])["total"]["mean_time_s"] is None
+
+
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [

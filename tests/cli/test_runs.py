@@ -85,8 +85,8 @@ def test_show_tells_the_whole_story(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["runs", "show", "aaaa"]) == 0
     shown = capsys.readouterr().out
     for part in (
-        "1. codex-sol codex/model-of-codex-sol · cost unknown · 10 s",
-        "2. claude-sonnet codex/model-of-claude-sonnet · cost $0.25 (price table) · 10 s",
+        "1. codex-sol codex/model-of-codex-sol · cost unknown · time 10 s",
+        "2. claude-sonnet codex/model-of-claude-sonnet · cost $0.25 (price table) · time 10 s",
         "tokens: 1,200 input, 300 cached, 40 output, 2 requests",
         "tests (weight 0.90): 1 fixed (verify/tests.log)",
         "fixed: tests/test_a.py::test_one",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -89,10 +90,9 @@ def folder(agent_home: Path) -> Path:
 @pytest.fixture
 def ask(folder: Path, tmp_path: Path) -> Ask:
     """Makes a request to work in `folder`."""
-    count = iter(range(100))
 
     def make(profile: Profile, prompt: str = "Say hi in hello.txt", **fields: Any) -> Request:
-        name = f"attempt{next(count)}"
+        name = secrets.token_hex(5)  # processes are told by it, in other tests as well
         defaults: dict[str, Any] = {
             "attempt": name,
             "task": "task",

@@ -44,7 +44,8 @@ def test_a_resumed_session_counts_only_its_own_tokens(serve: Serve, ask: Ask) ->
     first = checks.run(ask(PRICED))
     again = checks.run(ask(PRICED, "And again", resume=first.session))
     assert again.session == first.session
-    assert (again.usage, again.cost) == (first.usage, pytest.approx(first.cost))
+    assert again.usage == first.usage
+    assert again.cost == pytest.approx(first.cost)
 
 
 def test_sub_agents_are_counted_and_paid(serve: Serve, ask: Ask) -> None:
@@ -98,13 +99,10 @@ def test_full_autonomy_writes_outside_the_folder(serve: Serve, ask: Ask, folder:
     assert (folder.parent / "outside.txt").exists()
 
 
-def test_a_timeout_leaves_no_process_and_keeps_the_tokens(serve: Serve, ask: Ask) -> None:
+def test_a_timeout_leaves_no_process(serve: Serve, ask: Ask) -> None:
     serve(steps=checks.HANGS)
-    request = ask(PRICED, timeout=12.0)
-    attempt = checks.run(request)
-    assert attempt.status == "timeout"
-    assert attempt.usage is not None
-    assert attempt.usage.requests == 1
+    request = ask(PRICED, timeout=3.0)
+    assert checks.run(request).status == "timeout"
     assert not checks.alive(request.attempt)
 
 
@@ -114,6 +112,8 @@ def test_a_signal_aborts_and_the_session_is_kept(serve: Serve, ask: Ask) -> None
     attempt = checks.interrupted(request, signal.SIGINT)
     assert attempt.status == "aborted"
     assert attempt.session
+    assert attempt.usage is not None  # the first request was answered and cost money
+    assert attempt.usage.requests == 1
     assert not checks.alive(request.attempt)
 
 

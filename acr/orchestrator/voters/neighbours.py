@@ -12,14 +12,17 @@ WEIGHT = 2.0
 """What an attempt on the very same task counts, in pseudo-observations."""
 OTHER_REPOSITORY = 0.7
 """What is left of it in another repository."""
+OTHER_DIMENSION = 0.5
+"""What is left of it when it was another kind of request."""
 
 
 def vote(evidence: Evidence) -> Vote:
     """A vote on each profile that tried a similar task, or whose model did."""
     models = {p.name: p.model for p in evidence.profiles}
+    kinds = {dimension for dimension, _ in evidence.dimensions}
     sums = {name: [0.0, 0.0] for name in models}
     for near in evidence.neighbours:
-        weight = _weight(near)
+        weight = _weight(near) * (1.0 if near.dimension in kinds else OTHER_DIMENSION)
         model = models.get(near.profile)
         for name, total in sums.items():
             share = 1.0 if name == near.profile else SIBLING * _kin(model, models[name])

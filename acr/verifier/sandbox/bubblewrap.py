@@ -21,6 +21,7 @@ from acr.verifier.sandbox.seccomp import filter_program
 __all__ = ["Bubblewrap", "accounts"]
 
 SHM = 64 * MIB
+TMP = "/tmp"  # noqa: S108 - inside, a private one
 TRIAL = Limits(wall=10.0, memory=256, pids=64, output=1, tmp=16, file=16)
 _ETC = [
     "alternatives",
@@ -140,10 +141,10 @@ def _program() -> str | None:
 
 def _version(program: str) -> str:
     try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
+        said = subprocess.check_output([program, "--version"], text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
         return ""
-    return said.stdout.strip().rpartition(" ")[2]
+    return said.strip().rpartition(" ")[2]
 
 
 def _fix(reason: str) -> str:
@@ -185,9 +186,9 @@ def _view(job: Job, accounts_fd: int, groups_fd: int) -> list[str]:
     """The file system and environment inside."""
     view = [*_system(accounts_fd, groups_fd), "--perms", "0755", "--dir", "/home"]
     size = str(job.limits.tmp * MIB)
-    view += ["--perms", "1777", "--size", size, "--tmpfs", "/tmp"]
+    view += ["--perms", "1777", "--size", size, "--tmpfs", TMP]
     view += ["--perms", "0777", "--size", size, "--tmpfs", HOME, "--proc", "/proc", "--dev", "/dev"]
-    view += ["--perms", "1777", "--size", str(SHM), "--tmpfs", "/dev/shm"]  # noqa: S108
+    view += ["--perms", "1777", "--size", str(SHM), "--tmpfs", "/dev/shm"]  # noqa: S108 - inside
     binds = [("--ro-bind", p, p) for p in sorted(job.readonly, key=lambda p: len(p.parts))]
     binds += [("--bind", job.copy, job.at)]
     if job.results:
@@ -195,7 +196,7 @@ def _view(job: Job, accounts_fd: int, groups_fd: int) -> list[str]:
     made: set[Path] = set()
     for option, source, target in binds:
         for folder in reversed(target.parents):
-            if folder not in made and not _is_system(folder):
+            if folder not in made and not _is_there(folder):
                 view += ["--perms", "0755", "--dir", str(folder)]
                 made.add(folder)
         view += [option, str(source), str(target)]
@@ -222,14 +223,10 @@ def _system(accounts_fd: int, groups_fd: int) -> list[str]:
     return view
 
 
-def _is_system(folder: Path) -> bool:
-    """Whether `folder` is there already, as a mount or below one."""
-    mounts = [Path(p) for p in ("/usr", "/tmp", HOME, *_ROOTS)]  # noqa: S108
-    return (
-        folder == Path("/")
-        or any(folder.is_relative_to(m) for m in mounts[:1])
-        or (folder in mounts)
-    )
+def _is_there(folder: Path) -> bool:
+    """Whether `folder` is there already, as a mount or below the system's own."""
+    mounts = [Path(path) for path in ("/", TMP, HOME, *_ROOTS)]
+    return folder in mounts or folder.is_relative_to("/usr")
 
 
 def _inside(job: Job, root: bool, pids: bool) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from acr.errors import SandboxError
 from acr.settings import Limits
-from acr.verifier.sandbox.bubblewrap import SHM, TRIAL, accounts
+from acr.verifier.sandbox.bubblewrap import SHM, TMP, TRIAL, accounts
 from acr.verifier.sandbox.engine import HOME, NOBODY, Job, Output, Probe, SandboxResult
 from acr.verifier.sandbox.limits import MIB, Watchdog
 from acr.verifier.sandbox.process import Kept
@@ -32,6 +32,8 @@ API_TIMEOUT = 20
 LOG_OVERHEAD = 75
 """Bytes that the json-file log adds to each line, at least."""
 _ROOTS = ("bin", "lib", "lib32", "lib64", "libx32")
+_MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "home/acr": 0o777}
+"""A tmpfs takes the mode of the folder that it covers."""
 _ETC = ("alternatives", "ssl", "ca-certificates", "ld.so.cache", "localtime")
 
 _REMOVE_WHEN_ORPHANED = """
@@ -186,11 +188,8 @@ class Docker:
 
     @property
     def _is_podman(self) -> bool:
-        return (
-            "buildahVersion" in str(self._info)
-            or "podman" in str(self._info.get("OperatingSystem", "")).lower()
-            or self._info.get("ProductLicense") == "Apache-2.0"
-        )
+        """Podman's answer to info() names its builder; Docker's has no such key."""
+        return "BuildahVersion" in self._info or "buildahVersion" in self._info
 
     def _create(self, job: Job) -> Any:
         from docker.types import LogConfig
@@ -210,7 +209,7 @@ class Docker:
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
             user=f"{user}:{user}" if user == NOBODY else f"{user}:{os.getegid() if user else 0}",
-            tmpfs={"/tmp": f"{tmpfs},mode=1777", HOME: f"{tmpfs},mode=0777"},  # noqa: S108
+            tmpfs={TMP: f"{tmpfs},mode=1777", HOME: f"{tmpfs},mode=0777"},
             ipc_mode="private",
             shm_size=SHM,
             init=True,
@@ -313,7 +312,7 @@ def _connect() -> Any:
         try:
             client = docker.DockerClient(base_url=address, timeout=API_TIMEOUT)
             client.ping()
-        except (*_engine_errors(), ValueError, OSError) as e:
+        except _engine_errors() as e:
             failed.append(f"{address}: {_line(e)}")
         else:
             return client
@@ -363,7 +362,7 @@ def _empty_root(user: int) -> bytes:
             "var/tmp",
         ]:
             folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+            folder.type, folder.mode = tarfile.DIRTYPE, _MODES.get(name, 0o755)
             tar.addfile(folder)
         for name in _ROOTS:
             link, path = tarfile.TarInfo(name), Path("/", name)

@@ -48,10 +48,10 @@ class NoSandbox:
         start = [sys.executable, "-I", "-S", "-c", _LIMIT_AND_EXEC, held]
         with tempfile.TemporaryDirectory(prefix="acr-home-", ignore_cleanup_errors=True) as home:
             ended = process.run(
-                [*start, *job.command],
+                [*start, *(_moved(job, word) for word in job.command)],
                 job.limits,
                 cwd=Path(job.copy, job.cwd),
-                env={**job.env, "HOME": home},
+                env={**{k: _moved(job, v) for k, v in job.env.items()}, "HOME": home},
                 watched=watched,
             )
         code, stopped = ended.code, ended.stopped
@@ -68,6 +68,11 @@ class NoSandbox:
             disk_full=stopped == "disk",
             enforced=_enforced(job),
         )
+
+
+def _moved(job: Job, text: str) -> str:
+    """`text` with the original place of the tree replaced by the copy's."""
+    return text.replace(f"{job.at}/", f"{job.copy}/")
 
 
 def _enforced(job: Job) -> dict[str, str | None]:

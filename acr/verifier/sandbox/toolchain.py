@@ -81,11 +81,11 @@ def resolve(command: TestCommand, root: Path) -> Toolchain:
     found = _Found(root)
     names = dict.fromkeys([command.argv[0], *_PROGRAMS.get(command.kind, _ANY)])
     present = {name: path for name in names if (path := _which(name, root))}
-    for name, path in present.items():
-        _add_program(found, Path(name).name, path)
+    for name, program in present.items():
+        _add_program(found, Path(name).name, program)
     _add_caches(found, {Path(name).name for name in names})
-    path = ":".join(dict.fromkeys([*found.bins, *SYSTEM.split(":")]))
-    return Toolchain({**ENVIRONMENT, **found.env, "PATH": path}, _outermost(found.folders))
+    bins = ":".join(dict.fromkeys([*found.bins, *SYSTEM.split(":")]))
+    return Toolchain({**ENVIRONMENT, **found.env, "PATH": bins}, _outermost(found.folders))
 
 
 def _which(name: str, root: Path) -> Path | None:

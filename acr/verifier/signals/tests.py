@@ -1,188 +1,191 @@
-"""The tests signal: the same command on the base and on the result, compared by test id."""
+"""Runs the same test command on the base and after the attempt, and says what changed."""
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 import json
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from acr.nouns import Signal, TestCommand, TestDiff, to_json
-from acr.settings import Limits, VerifierSettings
+from acr.errors import SandboxError
+from acr.nouns import TestCommand, TestDiff
+from acr.settings import Limits
 from acr.verifier.sandbox.engine import NOBODY, Job, Sandbox, SandboxResult
-from acr.verifier.signals.results import Results, parse, read_junit
-from acr.verifier.toolchain import Toolchain, resolve
+from acr.verifier.sandbox.toolchain import Toolchain
+from acr.verifier.signals import runners
+from acr.verifier.signals.results import Results, State, UnreadableError, plain
 
-__all__ = ["TestRun", "cache_key", "compare", "read_cached", "run_tests", "signal", "write_cached"]
+__all__ = ["Run", "RunState", "compare", "from_cache", "run_tests", "to_cache"]
 
-TAIL = 20_000
-"""Characters of output that are kept."""
-WHOLE = "(exit code)"
-"""The one test of a runner that shows none by name."""
-SUREFIRE = ("**/target/surefire-reports/*.xml", "**/build/test-results/**/*.xml")
+RunState = Literal[
+    "ran",
+    "no tests",
+    "no results",
+    "timeout",
+    "out of memory",
+    "disk full",
+    "not run",
+]
+"""ran: there are results by test; no results: it ended without saying any that can be read;
+not run: the engine failed, so nothing was learned about the tests."""
+OUTPUT_CAP = 64 * 1024
+"""Bytes of output kept with a run for the log: the end."""
+CACHE_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class TestRun:
-    """One run of the test command."""
+class Run:
+    """What one run of the tests said."""
 
-    __test__ = False
-    results: Results = field(default_factory=dict)
-    problem: str = ""
-    """Why the run as a whole counts as failed; empty when it does not."""
-    died: str = ""
-    """Why there was no run at all; then nothing is known."""
+    state: RunState
+    exit: int | None = None
+    states: Mapping[str, State] = field(default_factory=dict)
+    messages: Mapping[str, str] = field(default_factory=dict)
+    why: str = ""
+    """For people: what is behind a state other than ran."""
     output: str = ""
+    """The end of what it printed, control characters stripped."""
     duration: float = 0.0
-    sandbox: dict[str, Any] = field(default_factory=dict)
+    enforced: Mapping[str, str | None] = field(default_factory=dict)
+
+    def ids(self, *states: State) -> frozenset[str]:
+        """The tests in one of `states`."""
+        return frozenset(test for test, state in self.states.items() if state in states)
+
+    @property
+    def passed(self) -> frozenset[str]:
+        return self.ids("passed")
+
+    @property
+    def bad(self) -> frozenset[str]:
+        return self.ids("failed", "error")
 
 
 def run_tests(
-    engine: Sandbox, command: TestCommand, root: Path, copy: Path, limits: Limits
-) -> TestRun:
-    """Runs the command on a private copy that appears at `root`. Raises SandboxError."""
-    tools = resolve(command, root)
-    results = Path(tempfile.mkdtemp(prefix="results-", dir=copy.parent))
+    engine: Sandbox,
+    command: TestCommand,
+    toolchain: Toolchain,
+    copy: Path,
+    at: Path,
+    limits: Limits,
+    folder: Path,
+) -> Run:
+    """Runs `command` in the private `copy`, shown at `at`; its results go through `folder`."""
+    where = folder / f"results-{secrets.token_hex(4)}"
+    where.mkdir(mode=0o700, parents=True)
     try:
         if os.geteuid() == 0:
-            os.chown(results, NOBODY, NOBODY)
-        report = results / "report.xml"
+            os.chown(where, NOBODY, NOBODY)
+        prepared = runners.plan(command, copy, where)
         job = Job(
-            command=_argv(command, tools, report),
+            command=prepared.argv,
             copy=copy,
-            at=root,
+            at=at,
             limits=limits,
-            env=tools.env,
+            env={**toolchain.env, **prepared.env},
             cwd=command.cwd,
-            results=results,
-            readonly=tools.readonly,
+            results=where,
+            readonly=toolchain.readonly,
         )
-        return _judged(command, engine.run(job), report, copy)
+        try:
+            ran = engine.run(job)
+        except SandboxError as e:
+            return Run("not run", why=str(e))
+        return _read(ran, prepared, copy, at)
     finally:
-        shutil.rmtree(results, ignore_errors=True)
+        shutil.rmtree(where, ignore_errors=True)
 
 
-def compare(base: TestRun, after: TestRun) -> TestDiff:
-    """Tests before and after, by id. A base that could not run counts as all failing."""
-
-    def having(state: str, ids: Sequence[str]) -> tuple[str, ...]:
-        return tuple(i for i in ids if after.results[i] == state)
-
-    known = [i for i in after.results if i in base.results]
-    fresh = [i for i in after.results if i not in base.results]
-    failed_before = [i for i in known if base.results[i] == "fail"]
-    passed_before = [i for i in known if base.results[i] == "pass"]
-    gone = tuple(i for i, s in base.results.items() if s == "pass" and i not in after.results)
-    newly_skipped = having("skip", passed_before)
-    revived = having("pass", fresh) if base.problem else ()
-    states = list(after.results.values())
-    return TestDiff(
-        fixed=(*having("pass", failed_before), *revived),
-        broken=having("fail", passed_before),
-        still_failing=having("fail", failed_before),
-        new=tuple(i for i in fresh if i not in revived),
-        missing=(*gone, *newly_skipped),
-        passed=states.count("pass"),
-        failed=states.count("fail"),
-        skipped=states.count("skip"),
+def _read(ran: SandboxResult, prepared: runners.Plan, copy: Path, at: Path) -> Run:
+    found, why = Results(), ""
+    state: RunState = "ran"
+    if ran.died:
+        state, why = "not run", ran.died
+    elif ran.timed_out:
+        state, why = "timeout", f"stopped after {ran.duration:.0f} s"
+    elif ran.disk_full:
+        state, why = "disk full", "stopped because it filled the disk"
+    else:
+        try:
+            found = prepared.collect(ran, copy).below(copy, at)
+        except UnreadableError as e:
+            state, why = "no results", f"{e}; {_ending(ran)}"
+        else:
+            if not found.states and ran.exit in (0, *prepared.no_tests):
+                state, why = "no tests", "no test was found"
+            elif not found.states:
+                state, why = "no results", f"no test was reported; {_ending(ran)}"
+        if ran.oom and (state != "ran" or ran.exit != 0):
+            state, why = "out of memory", "the kernel killed it for memory"
+    return Run(
+        state,
+        ran.exit,
+        found.states,
+        found.messages,
+        why,
+        plain(f"{ran.stdout}\n{ran.stderr}").strip()[-OUTPUT_CAP:],
+        ran.duration,
+        ran.enforced,
     )
 
 
-def signal(after: TestRun, diff: TestDiff | None, weight: float) -> Signal:
-    """The score: the share of tests that are as they should be; None when nothing ran."""
-    if after.died or diff is None:
-        return Signal("tests", None, weight, after.died or "tests were not run")
-    if after.problem:
-        return Signal("tests", 0.0, weight, after.problem)
-    new_failing = [i for i in diff.new if after.results.get(i) == "fail"]
-    bad = len(diff.broken) + len(diff.missing) + len(diff.still_failing) + len(new_failing)
-    good = len(diff.fixed)
-    spoiled = bool(diff.broken or diff.missing or new_failing)
-    score = good / (good + bad) if bad else 1.0
-    detail = f"{diff.passed} pass, {diff.failed} fail, {diff.skipped} skipped"
-    return Signal("tests", 0.0 if spoiled and not good else score, weight, detail)
+def _ending(ran: SandboxResult) -> str:
+    """How it ended, with its last line."""
+    how = f"signal {ran.signal}" if ran.signal else f"exit code {ran.exit}"
+    said = plain(f"{ran.stdout}\n{ran.stderr}").strip().splitlines()
+    return f"{how}: {said[-1].strip()[:200]}" if said else how
 
 
-def cache_key(
-    tree: str, command: TestCommand, root: Path, engine: Sandbox, settings: VerifierSettings
-) -> str:
-    """Runs with equal keys have equal results, flaky tests aside."""
-    parts = [tree, str(root), resolve(command, root).argv, engine.name, to_json(settings)]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+def compare(base: Run, after: Run, own: Run | None = None) -> TestDiff:
+    """Tests of the base by what became of them, and the new ones.
+
+    `own` is the run on the attempt's tree as it is, when `after` was run with the base's
+    tests; new tests come from it. A test that passed and is skipped or gone is broken; one
+    that failed and is skipped or gone is still failing; a file that could not be loaded and
+    now can is fixed.
+    """
+    latest = own or after
+    gone = frozenset(base.states) - frozenset(after.states)
+    loadable = base.ids("error") & gone
+    fixed = (base.bad & after.passed) | (loadable if after.state == "ran" else frozenset())
+    missing = (gone & (base.passed | base.ids("failed"))) if after.state == "ran" else frozenset()
+    return TestDiff(
+        fixed=_sorted(fixed),
+        broken=_sorted(base.passed - after.passed),
+        still_failing=_sorted(base.bad - fixed),
+        new=_sorted(frozenset(latest.states) - frozenset(base.states)),
+        missing=_sorted(missing),
+        passed=len(latest.passed),
+        failed=len(latest.bad),
+        skipped=len(latest.ids("skipped")),
+    )
 
 
-def read_cached(path: Path) -> TestRun | None:
-    """A stored run; None when there is none."""
+def _sorted(tests: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(tests))
+
+
+def to_cache(run: Run, file: Path) -> None:
+    """Stores a run that has results; one that was stopped says nothing about the next."""
+    if run.state not in ("ran", "no tests", "no results"):
+        return
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    temporary.write_text(json.dumps({"version": CACHE_VERSION, **dataclasses.asdict(run)}))
+    os.replace(temporary, file)
+
+
+def from_cache(file: Path) -> Run | None:
+    """A stored run; None when there is none, or it cannot be read."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return TestRun(**data)
-    except (OSError, ValueError, TypeError):
+        data = json.loads(file.read_text())
+        if data.pop("version") != CACHE_VERSION:
+            return None
+        return Run(**data)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def write_cached(path: Path, run: TestRun) -> None:
-    """Stores a run, whole or not at all."""
-    aside = path.with_suffix(f".{os.getpid()}")
-    try:
-        aside.write_text(json.dumps(to_json(run)), encoding="utf-8")
-        aside.replace(path)
-    except OSError:  # a full disk costs the next run some time
-        aside.unlink(missing_ok=True)
-
-
-def _argv(command: TestCommand, tools: Toolchain, report: Path) -> tuple[str, ...]:
-    if command.kind == "pytest":
-        return (*tools.argv, "-p", "no:cacheprovider", f"--junitxml={report}")
-    return tools.argv
-
-
-def _judged(command: TestCommand, ended: SandboxResult, report: Path, copy: Path) -> TestRun:
-    stdout, stderr = str(ended.stdout), str(ended.stderr)
-    output = _clean((stdout + "\n" + stderr).strip())[-TAIL:]
-    where = {"engine": ended.engine, "version": ended.version, "enforced": dict(ended.enforced)}
-    made = TestRun(output=output, duration=ended.duration, sandbox=where)
-    if ended.died:
-        return replace(made, died=f"the sandbox failed: {ended.died}")
-    results = _results(command.kind, stdout, stderr, report, copy)
-    return replace(made, results=results, problem=_problem(command, ended, results))
-
-
-def _results(kind: str, stdout: str, stderr: str, report: Path, copy: Path) -> Results:
-    if kind == "pytest":
-        return read_junit([report]) or {}
-    if kind in ("maven", "gradle"):
-        return read_junit(p for pattern in SUREFIRE for p in copy.glob(pattern)) or {}
-    return parse(kind, stdout, stderr)
-
-
-def _problem(command: TestCommand, ended: SandboxResult, results: Results) -> str:
-    """What makes the run as a whole a failure, in one sentence; empty when nothing does."""
-    if ended.timed_out:
-        return f"the tests did not end within {ended.duration:.0f} s"
-    if ended.disk_full:
-        return "the tests filled the disk that they were given"
-    if ended.oom and ended.exit != 0:
-        return "the tests ran out of memory"
-    if ended.exit is None:
-        return f"the tests were ended by signal {ended.signal}"
-    if command.kind == "pytest" and ended.exit == 5 and not results:
-        return ""
-    failing = any(state == "fail" for state in results.values())
-    if ended.exit == 0 and failing:
-        return "the exit code says pass, but tests failed"
-    if ended.exit == 0 and not results:
-        if command.kind == "pytest":
-            return "the exit code says pass, but there is no result file"
-        results[WHOLE] = "pass"
-    if ended.exit != 0 and not failing:
-        results[WHOLE] = "fail"
-    return ""
-
-
-def _clean(text: str) -> str:
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)

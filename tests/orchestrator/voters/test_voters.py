@@ -89,7 +89,15 @@ def test_a_more_similar_task_counts_more() -> None:
     assert vote.reason == "2 similar tasks, the closest at 0.95"
 
 
-@pytest.mark.parametrize("less", [{"age": 90 * DAY}, {"repository": "other"}, {"weight": 0.5}])
+@pytest.mark.parametrize(
+    "less",
+    [
+        {"age": 90 * DAY},
+        {"repository": "other"},
+        {"dimension": "algorithm"},
+        {"weight": 0.5},
+    ],
+)
 def test_an_old_a_foreign_or_a_weakly_verified_one_counts_less(less: dict[str, object]) -> None:
     full = neighbours.vote(evidence(near("a", 1.0), about=SIMILAR)).scores["a"][1]
     part = neighbours.vote(evidence(near("a", 1.0, 1.0, **less), about=SIMILAR)).scores["a"][1]

@@ -1,0 +1,200 @@
+"""Makes a repository's test command say its results, and reads them back: one way per runner."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from acr.nouns import TestCommand
+from acr.verifier.sandbox.engine import SandboxResult
+from acr.verifier.signals import results
+from acr.verifier.signals.results import Results, UnreadableError
+
+__all__ = ["EXIT_CODE", "Plan", "plan"]
+
+EXIT_CODE = "the test command"
+"""The id that stands for the exit code of a command whose tests cannot be told apart."""
+REPORTS_CAP = 2000
+"""XML reports read of one run."""
+
+Collect = Callable[[SandboxResult, Path], Results]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A test command that writes its results where acr can read them."""
+
+    argv: tuple[str, ...]
+    collect: Collect
+    """(what ran, its copy) -> results; raises UnreadableError when there are none to read."""
+    env: dict[str, str] = field(default_factory=dict)
+    no_tests: frozenset[int] = frozenset()
+    """Exit codes that mean that no test was found."""
+
+
+def plan(command: TestCommand, copy: Path, folder: Path) -> Plan:
+    """How to run `command` in `copy` so that result files land in `folder`."""
+    make = _PLANS.get(command.kind, _custom)
+    return make(command, copy / command.cwd, folder)
+
+
+def _pytest(command: TestCommand, _: Path, folder: Path) -> Plan:
+    file = folder / "junit.xml"
+    added = ("-p", "no:cacheprovider", "-o", "junit_family=xunit1", f"--junitxml={file}")
+    return Plan((*command.argv, *added), _junit_file(file), no_tests=frozenset({5}))
+
+
+def _unittest(command: TestCommand, copy: Path, folder: Path) -> Plan:
+    if "-m" not in command.argv or command.argv[command.argv.index("-m") + 1 :][:1] != (
+        "unittest",
+    ):
+        return _custom(command, copy, folder)
+    at, file = command.argv.index("-m"), folder / "unittest.json"
+    script = Path(__file__).with_name("unittest_runner.py").read_text()
+    argv = (*command.argv[:at], "-c", script, str(file), *command.argv[at + 2 :])
+
+    def collect(ran: SandboxResult, copy: Path) -> Results:
+        found = Results()
+        try:
+            for name, (state, message) in json.loads(results.read_result(file)).items():
+                found.add(str(name), state, str(message))
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            raise UnreadableError("the result file is not unittest's JSON") from None
+        return found
+
+    return Plan(argv, collect, no_tests=frozenset({5}))
+
+
+def _node(command: TestCommand, copy: Path, folder: Path) -> Plan:
+    script = _test_script(copy)
+    last = re.split(r"&&|\|\||;", script)[-1]
+    file, separator = folder / "results", ("--",) if command.argv[0].endswith("npm") else ()
+
+    def with_arguments(*added: str, collect: Collect) -> Plan:
+        return Plan((*command.argv, *separator, *added), collect)
+
+    if "vitest" in last:
+        reporters = ("--reporter=default", "--reporter=junit", f"--outputFile.junit={file}")
+        return with_arguments(*reporters, collect=_junit_file(file))
+    if re.search(r"\bjest\b|react-scripts test", last):
+        return with_arguments("--json", f"--outputFile={file}", collect=_jest_file(file))
+    if re.search(r"\bmocha\b", last):
+        report = ("--reporter", "xunit", "--reporter-option", f"output={file}")
+        return with_arguments(*report, collect=_junit_file(file))
+    if re.search(r"\bnode\b.*\s--test\b", last):
+        options = _node_options(file)
+        return Plan(command.argv, _junit_file(file), {"NODE_OPTIONS": options})
+    return _custom(command, copy, folder)
+
+
+def _node_options(file: Path) -> str:
+    quoted = str(file).replace("\\", "\\\\").replace('"', '\\"')
+    return (
+        "--test-reporter=spec --test-reporter-destination=stdout "
+        f'--test-reporter=junit "--test-reporter-destination={quoted}"'
+    )
+
+
+def _test_script(copy: Path) -> str:
+    try:
+        script = json.loads(results.read_result(copy / "package.json"))["scripts"]["test"]
+    except (UnreadableError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return str(script)
+
+
+def _go(command: TestCommand, _: Path, __: Path) -> Plan:
+    argv = command.argv
+    if "-json" not in argv and "test" in argv:
+        at = argv.index("test") + 1
+        argv = (*argv[:at], "-json", *argv[at:])
+    return Plan(argv, lambda ran, copy: results.go(str(ran.stdout)))
+
+
+def _cargo(command: TestCommand, _: Path, __: Path) -> Plan:
+    argv = list(command.argv)
+    if "--no-fail-fast" not in argv and "test" in argv:
+        argv.insert(argv.index("test") + 1, "--no-fail-fast")
+    return Plan(tuple(argv), lambda ran, copy: results.cargo(str(ran.stdout), str(ran.stderr)))
+
+
+def _reports(pattern: str) -> Callable[[TestCommand, Path, Path], Plan]:
+    """Runners that write XML reports into the tree, at `pattern` below each module."""
+
+    def make(command: TestCommand, copy: Path, _: Path) -> Plan:
+        for folder in _folders(copy, pattern):
+            shutil.rmtree(folder, ignore_errors=True)  # what an earlier run said
+
+        def collect(ran: SandboxResult, copy: Path) -> Results:
+            found, files = Results(), 0
+            for folder in _folders(copy, pattern):
+                for file in sorted(folder.glob("*.xml"))[: REPORTS_CAP - files]:
+                    files += 1
+                    one = results.junit(results.read_result(file))
+                    for test, state in one.states.items():
+                        found.add(test, state, one.messages.get(test, ""))
+            if not files and ran.exit:
+                said = f"{ran.stdout}\n{ran.stderr}"
+                found.add("build", "error", said)
+            return found
+
+        return Plan(command.argv, collect)
+
+    return make
+
+
+def _folders(copy: Path, pattern: str) -> list[Path]:
+    """Folders of the copy whose path ends in `pattern`; links are not followed."""
+    return sorted(
+        Path(folder)
+        for folder, _, _ in os.walk(copy, followlinks=False)
+        if folder.endswith(f"/{pattern}")
+    )
+
+
+def _custom(_: TestCommand, __: Path, folder: Path) -> Plan:
+    """Anything else: pytest is asked by its environment, TAP is read, else the exit code."""
+    file = folder / "junit.xml"
+    options = f"-o junit_family=xunit1 {shlex.quote(f'--junitxml={file}')}"
+
+    def collect(ran: SandboxResult, copy: Path) -> Results:
+        found = results.tap(str(ran.stdout)) or Results()
+        try:
+            said = results.junit(results.read_result(file))
+        except UnreadableError:
+            said = Results()
+        for test, state in said.states.items():
+            found.add(test, state, said.messages.get(test, ""))
+        tail = f"{ran.stdout}\n{ran.stderr}"
+        found.add(EXIT_CODE, "passed" if ran.exit == 0 else "failed", tail)
+        return found
+
+    return Plan(_.argv, collect, {"PYTEST_ADDOPTS": options})
+
+
+def _junit_file(file: Path) -> Collect:
+    return lambda ran, copy: results.junit(results.read_result(file))
+
+
+def _jest_file(file: Path) -> Collect:
+    return lambda ran, copy: results.jest(results.read_result(file))
+
+
+_PLANS: dict[str, Callable[[TestCommand, Path, Path], Plan]] = {
+    "pytest": _pytest,
+    "unittest": _unittest,
+    "npm": _node,
+    "pnpm": _node,
+    "yarn": _node,
+    "bun": _node,
+    "go": _go,
+    "cargo": _cargo,
+    "maven": _reports("target/surefire-reports"),
+    "gradle": _reports("build/test-results/test"),
+}
