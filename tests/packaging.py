@@ -32,7 +32,7 @@ def empty_venv(folder: Path) -> Path:
     """An environment whose packages are those of the tests, but without acr; returns its python."""
     venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
-    place = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    place = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     site = subprocess.run(place, capture_output=True, text=True, check=True).stdout.strip()
     (Path(site) / "tests.pth").write_text(SEES_TEST_PACKAGES)
     return python

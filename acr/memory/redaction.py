@@ -152,7 +152,7 @@ def _named(match: re.Match[str]) -> str:
     if _DESCRIBES.search(rest) or _STAND_IN.search(value):
         return match[0]
     start = match.string[max(0, match.start() - 40) : match.start()]
-    name = _NAME_BEFORE.search(start)[1] + word + rest
+    name = _NAME_BEFORE.findall(start)[0] + word + rest
     exported = name.isupper() and sign == "=" and not before and not after
     is_password = word.lower().startswith("pass") or word.lower() == "pwd"
     if quote:

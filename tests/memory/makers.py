@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import math
 import random
+import zlib
 from typing import Any
 
-from acr.nouns import Attempt, Decision, Outcome, Task, Usage, Verdict, VerdictStatus
+from acr.nouns import (
+    Attempt,
+    Candidate,
+    Decision,
+    Neighbour,
+    Outcome,
+    Signal,
+    Task,
+    TestDiff,
+    Usage,
+    Verdict,
+    VerdictStatus,
+    Vote,
+)
 
 EMBEDDER = "test/space"
 
@@ -39,10 +53,29 @@ def task(name: str, **changes: Any) -> Task:
         "difficulty": 0.5,
         "repository": "repo",
         "root": "/somewhere",
-        "embedding": vector(hash(name) % 1000),
+        "embedding": vector(zlib.crc32(name.encode())),
         "embedder": EMBEDDER,
     }
     return Task(**{**base, **changes})
+
+
+def decided(of: Task, attempt: str = "", profile: str = "codex-a") -> Decision:
+    """A decision on a task with everything that a decision holds."""
+    return Decision(
+        id=f"d-{of.id}{attempt}",
+        task=of.id,
+        created=1000.0,
+        chosen=profile,
+        candidates=(Candidate(profile, "codex", "m", 0.7, 3.0, None, 0.6, 0.9),),
+        votes=(Vote("prior", {profile: (0.7, 3.0)}, "what the benchmark says"),),
+        neighbours=(Neighbour("old", "an old prompt", "algorithm", "b", "fail", 0.0, None, 0.6),),
+        rules=("pool allows codex",),
+        explored=True,
+        epsilon=(1.0, -0.1),
+        seed=2**70,
+        snapshot="0",
+        tried=("claude-b",),
+    )
 
 
 def outcome(
@@ -53,20 +86,7 @@ def outcome(
     cost: float | None = 0.5,
 ) -> Outcome:
     """An outcome of a task; the attempt's id is the task's with `attempt` behind it."""
-    decision = Decision(
-        id=f"d-{of.id}{attempt}",
-        task=of.id,
-        created=1000.0,
-        chosen=profile,
-        candidates=(),
-        votes=(),
-        neighbours=(),
-        rules=(),
-        explored=False,
-        epsilon=(1.0, -0.1),
-        seed=1,
-        snapshot="0",
-    )
+    decision = decided(of, attempt, profile)
     done = Attempt(
         id=f"a-{of.id}{attempt}",
         task=of.id,
@@ -82,5 +102,14 @@ def outcome(
         session="s",
     )
     strength = 0.0 if status == "unverified" else 1.0
-    verdict = Verdict(status, 1.0 if status == "pass" else 0.0, strength=strength)
+    score = 1.0 if status == "pass" else 0.0
+    verdict = Verdict(
+        status,
+        score,
+        signals=(Signal("tests", score, 1.0, "1 of 1 passed"),),
+        tests=TestDiff(fixed=("test_a",), passed=1),
+        sandbox={"engine": "none", "network": None},
+        changed=("src/a.py",),
+        strength=strength,
+    )
     return Outcome(of, decision, done, verdict)

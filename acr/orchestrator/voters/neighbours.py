@@ -8,11 +8,11 @@ from acr.orchestrator.evidence import RECENT, SIBLING, STALE, Evidence
 
 __all__ = ["vote"]
 
-WEIGHT = 2.0
+WEIGHT = 1.5
 """What an attempt on the very same task counts, in pseudo-observations."""
 OTHER_REPOSITORY = 0.7
 """What is left of it in another repository."""
-OTHER_DIMENSION = 0.5
+OTHER_DIMENSION = 0.25
 """What is left of it when it was another kind of request."""
 
 
