@@ -11,6 +11,17 @@ import pytest
 from acr import settings
 
 
+SERIAL = ("real_agents", "verifier")
+"""Folders whose tests start agents or engines: two at a time they would only disturb each other."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what runs after the parallel part."""
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).parts[0] in SERIAL:
+            item.add_marker("serial")
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty ACR_HOME and HOME."""
