@@ -140,3 +140,12 @@ def test_the_picture_is_a_run_that_fails_escalates_passes_and_is_remembered() ->
 def test_every_exit_code_is_listed() -> None:
     listed = re.findall(r"^\| (\d+) \| ", readme.README.read_text(), re.M)
     assert listed == ["0", "1", "2", "3", "4", "5", "130"]
+
+
+def test_classifying_leaves_no_telemetry_behind(
+    shell: Callable[[list[str]], subprocess.CompletedProcess[str]],
+) -> None:
+    done = shell(['acr classify "explain this function"'])
+    assert done.returncode == 0, done.stderr
+    queues = list(Path(os.environ["HOME"]).rglob("onnxruntime.db"))
+    assert not queues, "ORT_DISABLE_TELEMETRY=1 must be set before onnxruntime is imported"

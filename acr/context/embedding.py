@@ -90,7 +90,12 @@ def _named(model: str) -> Any:
 
 
 def _silence() -> None:
-    """fastembed reports through loguru what acr says in its own words."""
+    """Before fastembed is imported: nothing leaves the machine, and acr speaks for it.
+
+    onnxruntime queues telemetry unless told otherwise, and fastembed reports through loguru.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     from loguru import logger
 
     logger.disable("fastembed")

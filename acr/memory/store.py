@@ -95,12 +95,15 @@ class Memory:
         """Stores attempt and verdict, and task and decision when they are new.
 
         The same attempt again replaces what is there: a better verdict may come later; a
-        person's verdict stays. Raises AcrError when a score is not within 0..1.
+        person's verdict stays, and a pruned attempt stays pruned. Raises AcrError when a score
+        is not within 0..1.
         """
         task, decision = _task_row(outcome.task), outcome.decision
         decided = rows.to_row(decision) if decision else None
         judged = _outcome_rows(_checked(outcome))
         with self.writing():
+            if self._is_pruned(outcome.attempt.id):
+                return
             self._insert_task(task)
             if decided:
                 self._insert("decisions", "id", decided)
@@ -114,9 +117,7 @@ class Memory:
         if last is None:
             raise AcrError(f"run {task.id} has no attempt to judge")
         judged = replace(last, human=status)
-        prepared = _outcome_rows(judged)
-        with self.writing():
-            self._insert_outcome(prepared)
+        self.add_outcome(judged)
         return judged
 
     def forget(self, task_ids: Iterable[str]) -> int:
@@ -149,7 +150,16 @@ class Memory:
         Of others the figures stay. Returns the ids of the tasks that are no longer there.
         """
         with self.writing():
-            return self._prune(keep, before)
+            gone = self._prune(keep, before)
+            left = self.db.execute(
+                "SELECT id FROM tasks WHERE id NOT IN (SELECT task FROM attempts)"
+                " AND id IN (SELECT task FROM figures)"
+            ).fetchall()
+            return gone + tuple(row["id"] for row in left if self._delete_task(row["id"]))
+
+    def _is_pruned(self, attempt: str) -> bool:
+        sql = f"SELECT 1 FROM figures WHERE attempt = ? AND {PRUNED}"
+        return self.db.execute(sql, (attempt,)).fetchone() is not None
 
     def task(self, ref: str = "") -> Task:
         """The task with this id or unique prefix, or the latest; its embedding is the stored one.
@@ -406,15 +416,13 @@ class Memory:
         return bool(added.rowcount == 1)
 
     def _insert_outcome(self, new: dict[str, dict[str, Any]]) -> None:
-        """`new`: table -> row. A pruned attempt stays pruned: its figures count already."""
+        """`new`: table -> row, of an attempt that is not pruned."""
         figures = new["figures"]
         known = self.db.execute(
-            "SELECT f.*, v.attempt live, v.human FROM figures f"
-            " LEFT JOIN verdicts v ON v.attempt = f.attempt WHERE f.attempt = ?",
+            "SELECT f.*, v.human FROM figures f JOIN verdicts v ON v.attempt = f.attempt"
+            " WHERE f.attempt = ?",
             (figures["attempt"],),
         ).fetchone()
-        if known and not known["live"]:
-            return
         if known and known["human"] and not new["verdicts"]["human"]:
             new["verdicts"]["human"] = known["human"]
             figures |= {name: known[name] for name in ("status", "score", "weight")}

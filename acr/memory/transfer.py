@@ -52,6 +52,7 @@ def load(memory: Memory, stream: BinaryIO, name: str) -> Counter[str]:
     Every line is read before the first is stored. Raises MemoryFileError that names the line
     which is wrong. Loading again adds nothing more.
     """
+    stream.seek(0)
     known = set(memory.tasks())
     for number, kind, record in _records(stream, name):
         if kind == "task":
@@ -82,7 +83,7 @@ def _store(memory: Memory, batch: list[tuple[int, str, Record]], name: str) -> C
 
 def _records(stream: BinaryIO, name: str) -> Iterator[tuple[int, str, Any]]:
     """(line, kind, record) of each line after the header."""
-    _check_header(_object(stream.readline(LONGEST), name, 1), name)
+    _check_header(_object(stream.readline(LONGEST) or b"{}", name, 1), name)
     number = 1
     while line := stream.readline(LONGEST):
         number += 1
@@ -101,14 +102,19 @@ def _record(kind: str, data: dict[str, Any]) -> Record:
     if kind == "task":
         check(Task, data["task"], "task")
         check(str | None, data.get("vector"), "vector")
-        text = data.get("vector")
-        vector = base64.b64decode(text, validate=True) if text else None
-        return from_json(Task, data["task"] | {"embedding": None}), vector
+        return from_json(Task, data["task"] | {"embedding": None}), _vector(data.get("vector"))
     if kind not in KINDS:
         raise ValueError("neither task, decision, outcome nor figures")
     check(KINDS[kind], data[kind], kind)
     record: Record = from_json(KINDS[kind], data[kind])
     return record
+
+
+def _vector(text: str | None) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True) if text else None
+    except ValueError:
+        raise ValueError("vector must be base64") from None
 
 
 def _line(data: dict[str, Any]) -> str:

@@ -25,8 +25,9 @@ module, prepare = found
 db = module.connect(":memory:")
 prepare(db)
 db.execute("CREATE VIRTUAL TABLE v USING vec0(embedding int8[4])")
-db.execute("INSERT INTO v VALUES (vec_int8(x'01020304'))")
-print(db.execute("SELECT count(*) FROM v").fetchone()[0], sorted({"numpy", "sqlite_utils"} & set(sys.modules)))
+db.execute("INSERT INTO v (embedding) VALUES (vec_int8(x'01020304'))")
+heavy = {"numpy", "sqlite_utils", "sqlite_vec"} & set(sys.modules)
+print(db.execute("SELECT count(*) FROM v").fetchone()[0], sorted(heavy))
 """
 
 
