@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shutil
 import subprocess
+import tempfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from acr import git as sterile
 from acr.errors import AcrError
@@ -18,12 +24,11 @@ Repo = Callable[..., Path]
 
 
 def fingerprint(folder: Path) -> str:
-    """Names, modes, times and bytes; git renews the times of objects that it already has."""
+    """Names, modes, times and bytes, those of git's objects included."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         about = path.lstat()
-        time = 0 if "objects" in path.parts else about.st_mtime_ns
-        digest.update(f"{path} {about.st_mode} {time}\n".encode())
+        digest.update(f"{path} {about.st_mode} {about.st_mtime_ns}\n".encode())
         if path.is_file():
             digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -96,35 +101,303 @@ def test_line_ends_and_filters_of_the_repository_change_no_byte(
     assert (tmp_path / "out/crlf").read_bytes() == b"a\r\nb\n$Id$\n"
 
 
-def test_nothing_of_a_poisoned_repository_runs_and_nothing_in_it_changes(
-    git_repo: Repo, tmp_path: Path
-) -> None:
-    root = git_repo({"a": "1", ".gitattributes": "* filter=evil diff=evil\n"})
-    trap = f"touch {tmp_path}/ran"
-    for key in ("core.fsmonitor", "core.editor", "core.pager", "core.sshCommand", "diff.external"):
-        git(root, "config", key, trap)
-    for key in ("filter.evil.clean", "filter.evil.smudge", "diff.evil.textconv"):
-        git(root, "config", key, trap)
-    git(root, "config", "core.hooksPath", ".git/hooks")
-    for hook in ("post-index-change", "post-checkout", "reference-transaction", "pre-commit"):
-        path = root / ".git/hooks" / hook
+CONFIG = (
+    *("core.fsmonitor", "core.editor", "core.pager", "core.sshCommand", "core.askPass"),
+    *("diff.external", "filter.evil.clean", "filter.evil.smudge", "filter.evil.process"),
+    *("diff.evil.textconv", "diff.evil.command", "merge.evil.driver", "alias.status"),
+    *("alias.ls-files", "credential.helper", "gpg.program", "uploadpack.packObjectsHook"),
+)
+HOOKS = ("post-index-change", "post-checkout", "reference-transaction", "pre-commit")
+
+
+def poison(root: Path, trap: Path) -> None:
+    """Everything in a repository that could make git run a command touches `trap`."""
+    script = root / ".git" / "evil"
+    script.write_text(f"#!/bin/sh\ntouch '{trap}'\ncat\n")
+    script.chmod(0o755)
+    for key in CONFIG:
+        git(root, "config", key, str(script))
+    for hook in HOOKS:
+        path = root / ".git" / "hooks" / hook
         path.parent.mkdir(exist_ok=True)
-        path.write_text(f"#!/bin/sh\n{trap}\n")
+        path.write_text(f"#!/bin/sh\ntouch '{trap}'\n")
         path.chmod(0o755)
-    inner = root / "inner"
-    inner.mkdir()
-    git(inner, "init", "-q")
-    (tmp_path / "ran").unlink(missing_ok=True)
-    before_bytes = fingerprint(root)
+    git(root, "config", "core.hooksPath", str(root / ".git" / "hooks"))
+    git(root, "config", "filter.evil.required", "true")
+    git(root, "config", "core.worktree", str(trap.parent))
+
+
+def use_all(root: Path, folder: Path) -> None:
+    """Every function once, with a change between the snapshots."""
     dirs = sterile.find_git(root)
     assert dirs
-    before = sterile.snapshot(root, tmp_path / "s")
-    assert sterile.is_dirty(root, dirs)
+    before = sterile.snapshot(root, folder / "s")
+    sterile.is_dirty(root, dirs)
     list(sterile.list_files(root, dirs))
-    sterile.diff(before, sterile.snapshot(root, tmp_path / "s"))
-    sterile.materialise(before, tmp_path / "out")
-    assert not (tmp_path / "ran").exists()
-    assert fingerprint(root) == before_bytes
+    commit = sterile.head(dirs)[1]
+    assert commit
+    sterile.root_commit(dirs, commit)
+    after = sterile.snapshot(root, folder / "s")
+    based = sterile.tree_of(root, folder / "r", "HEAD")
+    for taken in (after, based):
+        sterile.changed(before, taken)
+        sterile.diff(before, taken)
+        sterile.read(taken, "a")
+        sterile.materialise(taken, folder / taken.git_dir.name / "out")
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> Path:
+    """A file that exists once something of the repository has run."""
+    return tmp_path / "ran"
+
+
+def test_nothing_of_a_poisoned_repository_runs_and_nothing_in_it_changes(
+    git_repo: Repo, tmp_path: Path, trap: Path
+) -> None:
+    root = git_repo({"a": "1", "b": "2", ".gitattributes": "* filter=evil diff=evil merge=evil\n"})
+    (root / "new").write_text("untracked")
+    (root / "b").write_text("changed")
+    poison(root, trap)
+    untouched = fingerprint(root)
+    use_all(root, tmp_path)
+    assert not trap.exists()
+    assert fingerprint(root) == untouched
+
+
+@pytest.mark.parametrize("tracked", [True, False], ids=["submodule", "untracked"])
+def test_nothing_of_a_poisoned_repository_inside_the_repository_runs(
+    git_repo: Repo, tmp_path: Path, trap: Path, tracked: bool
+) -> None:
+    root = git_repo({"a": "1"})
+    inner = git_repo({"x": "1"}, name="repo/inner")
+    if tracked:
+        (root / ".gitmodules").write_text(
+            '[submodule "inner"]\npath = inner\nurl = ./inner\nignore = none\n'
+        )
+        git(root, "add", "-A")
+        git(root, "commit", "-qm", "with a submodule")
+    poison(inner, trap)
+    git(root, "config", "diff.ignoreSubmodules", "none")
+    git(root, "config", "status.submoduleSummary", "true")
+    git(root, "config", "diff.submodule", "log")
+    (inner / "x").write_text("2")
+    untouched = fingerprint(root)
+    use_all(root, tmp_path)
+    assert not trap.exists()
+    assert fingerprint(root) == untouched
+
+
+def test_the_trap_of_these_tests_does_catch_plain_git(git_repo: Repo, trap: Path) -> None:
+    root = git_repo({"a": "1", ".gitattributes": "* filter=evil\n"})
+    poison(root, trap)
+    git(root, "config", "--unset", "core.worktree")
+    (root / "a").write_text("2")
+    subprocess.run(["git", "diff"], cwd=root, capture_output=True, check=False)
+    assert trap.exists()
+
+
+def test_a_nested_repository_is_seen_by_its_commit(git_repo: Repo, tmp_path: Path) -> None:
+    root = git_repo({"a": "1"})
+    inner = git_repo({"x": "1"}, name="repo/inner")
+    before = sterile.snapshot(root, tmp_path / "s")
+    git(inner, "commit", "-q", "--allow-empty", "-m", "more")
+    after = sterile.snapshot(root, tmp_path / "s")
+    assert sterile.changed(before, after) == (("M", "inner"),)
+    assert b"Subproject commit" in sterile.diff(before, after)
+    assert sterile.read(after, "inner") is None
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "loose"])
+@pytest.mark.parametrize("how", ["removed", "changed"])
+def test_objects_that_were_tampered_with_are_never_believed(
+    git_repo: Repo, tmp_path: Path, packed: bool, how: str
+) -> None:
+    root = git_repo({"test_a.py": "assert True  # the honest test\n"})
+    if packed:
+        git(root, "gc", "-q")
+    before = sterile.snapshot(root, tmp_path / "s")
+    blob = git(root, "rev-parse", "HEAD:test_a.py").strip()
+    shutil.rmtree(root / ".git" / "objects")
+    (root / ".git" / "objects" / blob[:2]).mkdir(parents=True)
+    if how == "changed":
+        forged = zlib.compress(b"blob 31\0assert 1 == 1  # the forged one")
+        (root / ".git" / "objects" / blob[:2] / blob[2:]).write_bytes(forged)
+    (root / "test_a.py").unlink()
+    after = sterile.snapshot(root, tmp_path / "s")
+    assert sterile.changed(before, after) == (("D", "test_a.py"),)
+    with pytest.raises(AcrError, match="removed or changed after a snapshot"):
+        sterile.read(before, "test_a.py")
+    with pytest.raises(AcrError, match="removed or changed after a snapshot"):
+        sterile.materialise(before, tmp_path / "out")
+    with pytest.raises(AcrError, match="removed or changed after a snapshot"):
+        sterile.diff(before, after)
+
+
+def test_what_was_read_once_outlives_the_repository(git_repo: Repo, tmp_path: Path) -> None:
+    root = git_repo({"a": "1"})
+    taken = sterile.snapshot(root, tmp_path / "s")
+    assert sterile.read(taken, "a") == b"1"
+    shutil.rmtree(root)
+    assert sterile.read(taken, "a") == b"1"
+
+
+def test_files_that_turn_into_something_else_are_seen(git_repo: Repo, tmp_path: Path) -> None:
+    root = git_repo({"d/x": "1", "f": "1", "l": "1", "p": "1", "run": "1"})
+    before = sterile.snapshot(root, tmp_path / "s")
+    shutil.copytree(root / "d", tmp_path / "elsewhere")
+    shutil.rmtree(root / "d")
+    (root / "d").symlink_to(tmp_path / "elsewhere")
+    for name in ("f", "l", "p"):
+        (root / name).unlink()
+    (root / "f").mkdir()
+    (root / "f" / "inside").write_text("2")
+    (root / "l").symlink_to("run")
+    os.mkfifo(root / "p")
+    (root / "run").chmod(0o755)
+    after = sterile.snapshot(root, tmp_path / "s")
+    assert set(sterile.changed(before, after)) == {
+        ("A", "d"),
+        ("D", "d/x"),
+        ("D", "f"),
+        ("A", "f/inside"),
+        ("T", "l"),
+        ("D", "p"),
+        ("M", "run"),
+    }
+    sterile.materialise(after, tmp_path / "out")
+    assert os.readlink(tmp_path / "out/l") == "run"
+    assert os.access(tmp_path / "out/run", os.X_OK)
+
+
+def test_new_files_of_more_than_a_gigabyte_are_left_out(git_repo: Repo, tmp_path: Path) -> None:
+    root = git_repo({"a": "1"})
+    with open(root / "sparse", "wb") as file:
+        file.truncate((1 << 30) + 1)
+    taken = sterile.snapshot(root, tmp_path / "s")
+    assert sterile.read(taken, "sparse") is None
+    assert sterile.read(taken, "a") == b"1"
+
+
+def test_many_new_files_come_through(tmp_path: Path) -> None:
+    root = tmp_path / "plain"
+    root.mkdir()
+    for number in range(1200):
+        (root / f"{number}").write_text(f"content {number}")
+    taken = sterile.snapshot(root, tmp_path / "s")
+    assert sterile.read(taken, "1199") == b"content 1199"
+    assert sterile.changed(taken, sterile.snapshot(root, tmp_path / "s")) == ()
+
+
+def test_tracked_files_stay_even_where_they_are_ignored(git_repo: Repo, tmp_path: Path) -> None:
+    root = git_repo({"kept.log": "1"})
+    (root / ".gitignore").write_text("*.log\n")
+    (root / "other.log").write_text("2")
+    before = sterile.snapshot(root, tmp_path / "s")
+    (root / "kept.log").write_text("3")
+    after = sterile.snapshot(root, tmp_path / "s")
+    assert sterile.changed(before, after) == (("M", "kept.log"),)
+
+
+def test_caches_of_a_test_run_are_no_changes(git_repo: Repo, tmp_path: Path) -> None:
+    root = git_repo({"a.py": "1"})
+    before = sterile.snapshot(root, tmp_path / "s")
+    for name in ("__pycache__/a.pyc", ".pytest_cache/v", ".venv/bin/python", "node_modules/x"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("x")
+    assert sterile.changed(before, sterile.snapshot(root, tmp_path / "s")) == ()
+
+
+def test_the_store_may_lie_inside_the_work_tree(
+    git_repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = git_repo({"a": "1"})
+    monkeypatch.setenv("ACR_HOME", str(root / "state"))
+    store = root / "state" / "runs" / "snapshot.git"
+    before = sterile.snapshot(root, store)
+    (root / "state" / "memory.db").write_text("changes all the time")
+    assert sterile.changed(before, sterile.snapshot(root, store)) == ()
+
+
+def test_snapshots_in_two_stores_can_be_compared(git_repo: Repo, tmp_path: Path) -> None:
+    root = git_repo({"a": "1\n"})
+    before = sterile.snapshot(root, tmp_path / "one")
+    (root / "a").write_text("2\n")
+    after = sterile.snapshot(root, tmp_path / "two")
+    assert sterile.changed(before, after) == (("M", "a"),)
+    assert b"-1\n+2\n" in sterile.diff(before, after)
+
+
+@pytest.mark.parametrize("path", ["", ".", "..", "../x", "/etc/passwd", "d", "d/", "./a", "*"])
+def test_what_is_no_file_of_the_tree_reads_as_none(
+    git_repo: Repo, tmp_path: Path, path: str
+) -> None:
+    taken = sterile.snapshot(git_repo({"a": "1", "d/b": "2"}), tmp_path / "s")
+    assert sterile.read(taken, path) is None
+
+
+def test_a_repository_of_sha256_objects_works(tmp_path: Path) -> None:
+    root = tmp_path / "repo"
+    root.mkdir()
+    git(root, "init", "-q", "--object-format=sha256")
+    (root / "a").write_text("1")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "start")
+    taken = sterile.snapshot(root, tmp_path / "s")
+    assert sterile.read(taken, "a") == b"1"
+    dirs = sterile.find_git(root)
+    assert dirs
+    assert not sterile.is_dirty(root, dirs)
+
+
+@pytest.mark.parametrize("git_file", ["gitdir: /nowhere", "gitdir: ", "nonsense", "gitdir: \0", ""])
+def test_a_git_file_that_leads_nowhere_makes_a_plain_folder(tmp_path: Path, git_file: str) -> None:
+    (tmp_path / ".git").write_text(git_file)
+    assert sterile.find_git(tmp_path) is None
+
+
+def test_a_split_index_is_understood(git_repo: Repo) -> None:
+    root = git_repo({"a": "1", "b": "2"})
+    git(root, "update-index", "--split-index")
+    dirs = sterile.find_git(root)
+    assert dirs
+    assert sorted(sterile.list_files(root, dirs)) == ["a", "b"]
+    assert not sterile.is_dirty(root, dirs)
+
+
+def test_the_history_of_a_shallow_clone_has_no_known_beginning(
+    git_repo: Repo, tmp_path: Path
+) -> None:
+    root = git_repo({"a": "1"})
+    git(root, "commit", "-q", "--allow-empty", "-m", "two")
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{root}", "shallow")
+    whole, cut = sterile.find_git(root), sterile.find_git(tmp_path / "shallow")
+    assert whole
+    assert cut
+    commit = sterile.head(whole)[1]
+    assert commit == sterile.head(cut)[1]
+    assert commit
+    assert sterile.root_commit(whole, commit) == git(root, "rev-parse", "HEAD~1").strip()
+    assert sterile.root_commit(cut, commit) is None
+
+
+names = st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1, max_size=20)
+ours = names.filter(lambda name: name not in (".", "..") and len(name.encode()) < 200)
+left_out = re.compile(r"\.git|__pycache__|venv|node_modules|target|\.DS_Store|\.[a-z]+_cache", re.I)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+@given(st.dictionaries(ours.filter(lambda n: not left_out.search(n)), st.binary(), max_size=6))
+def test_any_files_come_back_as_they_were(files: dict[str, bytes]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root, out = Path(folder) / "in", Path(folder) / "out"
+        root.mkdir()
+        for name, content in files.items():
+            (root / name).write_bytes(content)
+        sterile.materialise(sterile.snapshot(root, Path(folder) / "s"), out)
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == {
+            path.name: path.read_bytes() for path in root.iterdir()
+        }
 
 
 def test_writing_a_tree_never_follows_a_link_that_stands_in_the_way(
@@ -177,22 +450,6 @@ def test_a_plain_folder_and_an_empty_repository_work(tmp_path: Path) -> None:
     empty.mkdir()
     git(empty, "init", "-q")
     assert sterile.changed(*[sterile.snapshot(empty, tmp_path / "e")] * 2) == ()
-
-
-@pytest.mark.parametrize(
-    ("url", "name"),
-    [
-        ("https://user:pw@GitHub.com/o/r.git", "github.com/o/r"),
-        ("git@github.com:o/r.git", "github.com/o/r"),
-        ("ssh://git@github.com:22/o/r", "github.com/o/r"),
-    ],
-)
-def test_clones_by_any_address_have_one_origin(git_repo: Repo, url: str, name: str) -> None:
-    root = git_repo({"a": "1"})
-    git(root, "remote", "add", "origin", url)
-    dirs = sterile.find_git(root)
-    assert dirs
-    assert sterile.origin(dirs) == name
 
 
 def test_without_git_the_message_says_to_install_it(

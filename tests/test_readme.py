@@ -137,6 +137,17 @@ def test_the_picture_is_a_run_that_fails_escalates_passes_and_is_remembered() ->
     assert min(places) > 0
 
 
+def test_every_message_that_is_explained_exists() -> None:
+    table = readme.README.read_text().partition("| message | what to do |")[2].partition("## ")[0]
+    told = [
+        m for row in table.splitlines() if row for m in re.findall("`(.*?)`", row.split("|")[1])
+    ]
+    sources = (*(ROOT / "acr").rglob("*.py"), ROOT / "install.sh")
+    text = "\n".join(path.read_text() for path in sources)
+    assert told
+    assert not [message for message in told if message not in text]
+
+
 def test_every_exit_code_is_listed() -> None:
     listed = re.findall(r"^\| (\d+) \| ", readme.README.read_text(), re.M)
     assert listed == ["0", "1", "2", "3", "4", "5", "130"]

@@ -11,7 +11,8 @@ from acr.nouns import AttemptStatus, Event, Usage
 __all__ = ["Gemini"]
 
 APPROVAL = {"ask": "default", "edit": "auto_edit", "full": "yolo"}
-"""Without a person there to ask, "ask" and "edit" refuse shell commands."""
+"""Where nobody can be asked, "ask" only reads, and "edit" changes files but runs no commands."""
+LOGIN = "gemini"
 
 
 class Gemini:
@@ -26,29 +27,30 @@ class Gemini:
         return detection.look(
             self.binary,
             install="npm install -g @google/gemini-cli",
-            login="gemini",
+            login=LOGIN,
             auth=detection.seen(keys, (Path.home() / ".gemini/oauth_creds.json",)),
         )
 
     def command(self, request: Request) -> Command:
         """The headless run."""
-        argv = (*self._common(request), "--output-format", "stream-json")
+        argv = (*_common(request), "--output-format", "stream-json")
         return Command((*argv, *request.profile.args, *request.args), stdin=request.prompt)
 
     def interactive(self, request: Request) -> Command:
         """The agent's own screen, with the prompt sent."""
-        argv = (*self._common(request), *request.profile.args, *request.args)
-        return Command((*argv, "--prompt-interactive", request.prompt))
+        argv = (*_common(request), *request.profile.args, *request.args)
+        return Command((*argv, f"--prompt-interactive={request.prompt}"))
 
     def reader(self, request: Request) -> _Reader:
         """A fresh reader."""
         return _Reader()
 
-    def _common(self, request: Request) -> tuple[str, ...]:
-        resumed = ("--resume", request.resume) if request.resume else ()
-        mode = APPROVAL[request.autonomy]
-        model = request.profile.model
-        return ("gemini", "-m", model, "--approval-mode", mode, "--skip-trust", *resumed)
+
+def _common(request: Request) -> tuple[str, ...]:
+    resumed = ("--resume", request.resume) if request.resume else ()
+    mode = APPROVAL[request.autonomy]
+    model = request.profile.model
+    return ("gemini", "-m", model, "--approval-mode", mode, "--skip-trust", *resumed)
 
 
 class _Reader:

@@ -141,7 +141,7 @@ def forget(
         _confirm(len(ids), "forgets", yes=yes)
         memory.forget(ids)
     _delete_folders(ids)
-    out().print(f"{len(ids)} runs forgotten")
+    out().print(f"{_runs(len(ids))} forgotten")
     for backup in sorted(settings.home().glob("memory.db.schema-*")):
         err().print(clean(f"{backup}: this backup of an older schema may still hold them"))
 
@@ -217,7 +217,7 @@ def prune(
         _confirm(memory.prunable(keep, before), "prunes", yes=yes)
         gone = memory.prune(keep, before)
     _delete_folders(gone)
-    out().print(f"{len(gone)} runs pruned")
+    out().print(f"{_runs(len(gone))} pruned")
 
 
 @app.command()
@@ -267,5 +267,9 @@ def _delete_folders(tasks: tuple[str, ...]) -> None:
 def _confirm(count: int, what: str, *, yes: bool) -> None:
     if count and not yes:
         if not sys.stdin.isatty():
-            raise UsageError(f"this {what} {count} runs; confirm it with --yes")
-        typer.confirm(f"This {what} {count} runs. Go on?", abort=True)
+            raise UsageError(f"this {what} {_runs(count)}; confirm it with --yes")
+        typer.confirm(f"This {what} {_runs(count)}. Go on?", abort=True)
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"

@@ -23,16 +23,22 @@ def _default(context: typer.Context, *, as_json: AsJson = False) -> None:
 def status(*, as_json: AsJson = False) -> None:
     """Tries every engine by running a trivial sandbox, and says what to do where one fails."""
     from acr.cli.console import clean, emit_json, out
-    from acr.verifier.sandbox import engines
+    from acr.nouns import to_json
+    from acr.verifier.sandbox import candidates, engines
 
-    wanted = settings.load().verifier
-    probes = {engine.name: engine.probe() for engine in engines(wanted)}
+    config = settings.load().verifier
+    tried = {engine.name: (engine.grade, engine.probe()) for engine in engines(config)}
+    used = next((name for name in candidates(config) if tried[name][1].ok), None)
     if as_json:
-        emit_json({"setting": wanted.sandbox, "engines": probes})
+        told = {name: {"grade": grade, **to_json(probe)} for name, (grade, probe) in tried.items()}
+        emit_json({"setting": config.sandbox, "used": used, "engines": told})
         return
-    for name, probe in probes.items():
+    for name, (grade, probe) in tried.items():
         mark = "✓" if probe.ok else "✗"
-        out().print(clean(f"{mark} {name} {probe.version if probe.ok else probe.reason}".rstrip()))
+        said = probe.version if probe.ok else probe.reason
+        note = "your own rights, only when asked for" if name == "none" else f"{said} ({grade})"
+        out().print(clean(f"{mark} {name} {note}"))
         if not probe.ok and probe.fix:
             out().print(clean(f"    {probe.fix}"))
-    out().print(clean(f"setting: verifier.sandbox = {wanted.sandbox}"))
+    where = f"tests run in {used}" if used else "tests are not run"
+    out().print(clean(f"{where} (verifier.sandbox = {config.sandbox})"))

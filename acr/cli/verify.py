@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from acr import git, settings
-from acr.cli.run import folder
+from acr.cli.run import AsJson, Cwd, Sandbox, folder
 from acr.errors import AcrError
 from acr.nouns import Attempt, Repository, Task, Verdict
-from acr.settings import SandboxChoice, Settings
+from acr.settings import Settings
 
 if TYPE_CHECKING:
     from acr.verifier.hooks import Verify
@@ -25,16 +25,13 @@ __all__ = ["app", "verify_changes"]
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 Base = Annotated[str, typer.Option(metavar="REV", help="Compare with this revision.")]
-Where = Annotated[SandboxChoice | None, typer.Option("--sandbox", help="Where the tests run.")]
 Output = Annotated[bool, typer.Option("--show-output", help="Show what the tests printed.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-Cwd = Annotated[Path | None, typer.Option(help="Verify this folder instead of the current one.")]
 
 
 @app.command()
 def verify(
     base: Base = "HEAD",
-    sandbox: Where = None,
+    sandbox: Sandbox = None,
     show_output: Output = False,
     as_json: AsJson = False,
     cwd: Cwd = None,
@@ -100,9 +97,10 @@ def verify_changes(
             repository, before, config.verifier, run_dir, cache, redact, worktree=after
         ) as baseline:
             verdict = judge(baseline, _task(repository), attempt, after, progress)
-        for file in sorted((run_dir / "verify").glob("*.log")) if logs is not None else ():
-            logs = logs if logs is not None else {}
-            logs[file.stem.rpartition("-")[2]] = file.read_text(errors="replace")
+        if logs is not None:
+            files = {file.stem.rpartition("-")[2]: file for file in run_dir.glob("verify/*.log")}
+            names = [name for name in ("base", "after", "own") if name in files]
+            logs.update((name, files[name].read_text(errors="replace")) for name in names)
         return verdict
     finally:
         shutil.rmtree(run_dir, ignore_errors=True)

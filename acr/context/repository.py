@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
 import os
 import shlex
-import tomllib
+import stat
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from acr import git
+from acr.context.suites import detect_tests
+from acr.errors import AcrError
+from acr.git.dirs import content
 from acr.nouns import Repository, TestCommand
 from acr.settings import Settings
+from acr.settings import folder as state_folder
 
-__all__ = ["LANGUAGES", "detect_tests", "find"]
+__all__ = ["LANGUAGES", "find"]
 
 FILE_CAP = 50_000
 """Files looked at; a larger repository's counts are lower bounds."""
@@ -60,14 +64,25 @@ LANGUAGES = {
 
 
 def find(cwd: Path, settings: Settings) -> Repository:
-    """The repository around `cwd`: the nearest folder upwards with git data, else `cwd` itself."""
+    """The repository around `cwd`: the nearest folder upwards with git data, else `cwd` itself.
+
+    Whether it is dirty is not looked at: that takes long in a large one (git.is_dirty tells).
+    Raises AcrError when there is no such folder, or no git.
+    """
     start = cwd.absolute()
+    if not start.is_dir():
+        raise AcrError(f"{start} is not a folder; name one that exists")
     root = next((p for p in (start, *start.parents) if git.find_git(p)), start)
-    made = _in_git(root) if git.find_git(root) else _plain(root)
-    explicit = settings.repositories.get(str(root))
-    test = _explicit(explicit.test) if explicit and explicit.test else detect_tests(root)
-    notes = (*made.notes, f"tests: {shlex.join(test.argv)} ({test.source})" if test else NO_TESTS)
-    return replace(made, test=test, notes=notes)
+    dirs = git.find_git(root)
+    made, files = _in_git(root, dirs) if dirs else _plain(root)
+    detected = detect_tests(root, files)
+    explicit = _explicit(root, settings)
+    test = explicit or next(iter(detected), None)
+    others = [found for found in detected if found != test]
+    notes = [f"tests: {_shown(test)}" if test else NO_TESTS]
+    notes += [f"tests, not used: {_shown(found)}" for found in others]
+    measured = _measured(made, files)
+    return replace(measured, test=test, notes=(*measured.notes, *notes))
 
 
 NO_TESTS = (
@@ -75,40 +90,49 @@ NO_TESTS = (
 )
 
 
-def _in_git(root: Path) -> Repository:
-    dirs = git.find_git(root)
-    assert dirs
+def _shown(test: TestCommand) -> str:
+    return f"{shlex.join(test.argv)} ({test.source})"
+
+
+def _explicit(root: Path, settings: Settings) -> TestCommand | None:
+    """The command of config.toml, for the root's own path or what its links lead to."""
+    named = (settings.repositories.get(path) for path in (str(root), os.path.realpath(root)))
+    command = next((found.test for found in named if found and found.test), "")
+    return TestCommand(("sh", "-c", command), "custom", "set in config.toml") if command else None
+
+
+def _in_git(root: Path, dirs: git.GitDirs) -> tuple[Repository, list[str]]:
     branch, commit = git.head(dirs)
-    identity, why = _git_identity(root, dirs, commit)
-    files = list(islice(git.list_files(root, dirs), FILE_CAP + 1))
-    return _measured(
-        Repository(
-            root=root,
-            id=identity,
-            is_git=True,
-            head=commit,
-            branch=branch,
-            notes=(f"git work tree on {branch or 'a detached HEAD'}", why),
-        ),
-        files,
-    )
+    first = _first_commit(dirs, commit) if commit else None
+    identity = _hash("commit", first) if first else _hash("path", os.path.realpath(root))
+    why = f"first commit {first[:10]}" if first else "the folder's path"
+    notes = (f"git work tree on {branch or 'a detached HEAD'}", f"identity: {why}")
+    made = Repository(root=root, id=identity, is_git=True, head=commit, branch=branch, notes=notes)
+    return made, git.list_files(root, dirs)
 
 
-def _plain(root: Path) -> Repository:
-    files = list(islice(_walk(root), FILE_CAP + 1))
+def _first_commit(dirs: git.GitDirs, commit: str) -> str | None:
+    """The commit that history began with; the walk is remembered, so that it goes on from there."""
+    store = state_folder("cache") / "first-commits"
+    place = store / _hash("path", os.fspath(dirs.common))
+    words = content(place).decode("ascii", "replace").split()
+    known = (words[0], words[1]) if len(words) == 2 else None
+    if known and known[0] == commit:
+        return known[1]
+    first = git.root_commit(dirs, commit, known)
+    if first:
+        with contextlib.suppress(OSError):  # a full or read-only disk costs time, nothing else
+            store.mkdir(mode=0o700, exist_ok=True)
+            aside = place.with_suffix(f".{os.getpid()}")
+            aside.write_text(f"{commit} {first}\n")
+            aside.replace(place)
+    return first
+
+
+def _plain(root: Path) -> tuple[Repository, list[str]]:
     notes = ("plain folder without git", "identity: the folder's path")
     made = Repository(root=root, id=_hash("path", os.path.realpath(root)), is_git=False)
-    return _measured(replace(made, notes=notes), files)
-
-
-def _git_identity(root: Path, dirs: git.GitDirs, commit: str | None) -> tuple[str, str]:
-    """(stable id, why): clones of one origin agree, else those of one history, else the path."""
-    if origin := git.origin(dirs):
-        return _hash("origin", origin), f"identity: origin {origin}"
-    first = git.root_commit(dirs, commit) if commit else None
-    if first:
-        return _hash("commit", first), f"identity: first commit {first[:10]}"
-    return _hash("path", os.path.realpath(root)), "identity: the folder's path"
+    return replace(made, notes=notes), list(islice(_walk(root), FILE_CAP + 1))
 
 
 def _hash(kind: str, value: str) -> str:
@@ -123,153 +147,35 @@ def _walk(root: Path) -> Iterable[str]:
 
 
 def _measured(made: Repository, files: list[str]) -> Repository:
+    """Files, bytes and languages; nested repositories are named, their content is not counted."""
     sizes: Counter[str] = Counter()
-    total = 0
+    nested: list[str] = []
+    count = total = 0
     for name in files[:FILE_CAP]:
         try:
-            size = os.lstat(made.root / name).st_size
+            about = os.lstat(made.root / name)
         except OSError:  # listed by git, deleted in the work tree
             continue
-        total += size
+        if stat.S_ISDIR(about.st_mode):
+            nested.append(name)
+            continue
+        count, total = count + 1, total + about.st_size
         if language := LANGUAGES.get(os.path.splitext(name)[1].lower()):
-            sizes[language] += size
+            sizes[language] += about.st_size
     whole = sum(sizes.values()) or 1
     shares = tuple((name, size / whole) for name, size in sizes.most_common(5))
     shown = ", ".join(f"{name} {share:.0%}" for name, share in shares) or "no known language"
-    capped = len(files) > FILE_CAP
+    notes = [*made.notes, f"languages: {shown}"]
+    if nested:
+        named = ", ".join(nested[:3]) + ("" if len(nested) <= 3 else ", …")
+        notes.append(f"nested repositories, watched by their commit only: {named}")
+    if len(files) > FILE_CAP:
+        notes.append(f"more than {FILE_CAP:,} files: counts are lower bounds")
     return replace(
         made,
         languages=shares,
-        files=min(len(files), FILE_CAP),
+        files=count,
         bytes=total,
-        capped=capped,
-        notes=(*made.notes, f"languages: {shown}"),
+        capped=len(files) > FILE_CAP,
+        notes=tuple(notes),
     )
-
-
-def detect_tests(root: Path) -> TestCommand | None:
-    """How the repository runs its tests, by the first detector that recognises it."""
-    return next((found for detect in DETECTORS if (found := detect(root))), None)
-
-
-def _explicit(command: str) -> TestCommand:
-    return TestCommand(("sh", "-c", command), "custom", "set in config.toml")
-
-
-def _python(root: Path) -> TestCommand | None:
-    source = _python_source(root)
-    if not source:
-        return None
-    interpreter = _interpreter(root)
-    if _uses_pytest(root, source):
-        return TestCommand((interpreter, "-m", "pytest"), "pytest", source)
-    return TestCommand((interpreter, "-m", "unittest", "-v"), "unittest", source)
-
-
-def _python_source(root: Path) -> str:
-    """The file that shows that this is a tested Python project; empty when none does."""
-    for name in ("pytest.ini", "conftest.py", "tox.ini", "noxfile.py"):
-        if (root / name).is_file():
-            return name
-    if "pytest" in _toml(root / "pyproject.toml").get("tool", {}):
-        return "pyproject.toml [tool.pytest]"
-    for folder in (root / "tests", root / "test", root):
-        found = sorted([*folder.glob("test_*.py"), *folder.glob("*_test.py")])
-        found = found or sorted(folder.glob("*/test_*.py"))
-        if found:
-            return str(found[0].relative_to(root))
-    return ""
-
-
-def _uses_pytest(root: Path, source: str) -> bool:
-    """unittest is used only where the tests name it and nothing names pytest."""
-    named = (root / "pyproject.toml", root / "setup.cfg", root / "requirements-dev.txt")
-    if not source.endswith(".py") or source == "conftest.py" or "noxfile" in source:
-        return True
-    if any("pytest" in _text(path) for path in named):
-        return True
-    tests = (root / source).parent.glob("*.py")
-    texts = [_text(path) for path in islice(tests, 200)]
-    return any("pytest" in t for t in texts) or not any("unittest" in t for t in texts)
-
-
-def _interpreter(root: Path) -> str:
-    for venv in (".venv", "venv"):
-        path = root / venv / "bin" / "python"
-        if path.exists():
-            return str(path)
-    return "python3"
-
-
-def _node(root: Path) -> TestCommand | None:
-    try:
-        script = json.loads(_text(root / "package.json"))["scripts"]["test"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    if not isinstance(script, str) or "no test specified" in script:
-        return None
-    locks = {"pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn", "bun.lockb": "bun", "bun.lock": "bun"}
-    lock = next((name for name in locks if (root / name).is_file()), "")
-    tool = locks.get(lock, "npm")
-    why = f"package.json scripts.test{f', {lock}' if lock else ''}"
-    return TestCommand((tool, "run", "test") if tool == "bun" else (tool, "test"), tool, why)
-
-
-def _go(root: Path) -> TestCommand | None:
-    command = ("go", "test", "-json", "./...")
-    return TestCommand(command, "go", "go.mod") if (root / "go.mod").is_file() else None
-
-
-def _cargo(root: Path) -> TestCommand | None:
-    command = ("cargo", "test", "--offline")
-    return TestCommand(command, "cargo", "Cargo.toml") if (root / "Cargo.toml").is_file() else None
-
-
-def _maven(root: Path) -> TestCommand | None:
-    if not (root / "pom.xml").is_file():
-        return None
-    tool = "./mvnw" if (root / "mvnw").is_file() else "mvn"
-    return TestCommand((tool, "-o", "-q", "test"), "maven", "pom.xml")
-
-
-def _gradle(root: Path) -> TestCommand | None:
-    build = next((n for n in ("build.gradle", "build.gradle.kts") if (root / n).is_file()), None)
-    if build is None:
-        return None
-    tool = "./gradlew" if (root / "gradlew").is_file() else "gradle"
-    return TestCommand((tool, "--offline", "test"), "gradle", build)
-
-
-def _make(root: Path) -> TestCommand | None:
-    for name in ("GNUmakefile", "makefile", "Makefile"):
-        lines = _text(root / name).splitlines()
-        for target in ("test", "check"):
-            if any(line.startswith(f"{target}:") for line in lines):
-                return TestCommand(("make", target), "make", f"{name} target {target}")
-    return None
-
-
-DETECTORS: tuple[Callable[[Path], TestCommand | None], ...] = (
-    _python,
-    _node,
-    _go,
-    _cargo,
-    _maven,
-    _gradle,
-    _make,
-)
-
-
-def _text(path: Path, limit: int = 1 << 20) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(limit)
-    except OSError:
-        return ""
-
-
-def _toml(path: Path) -> dict[str, dict[str, object]]:
-    try:
-        return tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError:
-        return {}

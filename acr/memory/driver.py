@@ -17,7 +17,7 @@ from typing import Any
 
 from acr.errors import AcrError, MemoryFileError
 
-__all__ = ["ROUTES", "WAIT", "begin", "connect", "how", "speaking"]
+__all__ = ["ROUTES", "WAIT", "begin", "connect", "how", "insist", "speaking"]
 
 INSTALL = "pip install pysqlite3"
 WAIT = 5.0
@@ -39,17 +39,22 @@ def connect(path: str | Path, *, uri: bool = False) -> Any:
 
 
 def begin(db: Any, wait: float = WAIT) -> None:
-    """BEGIN IMMEDIATE, once no other program writes, for at most `wait` seconds.
+    """BEGIN IMMEDIATE, once no other program writes, for at most `wait` seconds."""
+    insist(db, "BEGIN IMMEDIATE", wait)
 
-    Asks every few milliseconds: SQLite's own waiting asks ten times a second at last, and many
-    writers on a busy machine then starve some of them.
+
+def insist(db: Any, statement: str, wait: float = WAIT) -> None:
+    """Runs a statement again while the database is locked, for at most `wait` seconds.
+
+    Asks every few milliseconds: SQLite's own waiting asks ten times a second at last, so that
+    many writers on a busy machine starve some of them, and it does not wait for everything.
     """
     deadline = time.monotonic() + wait
     db.execute("PRAGMA busy_timeout = 0")
     try:
         while True:
             try:
-                db.execute("BEGIN IMMEDIATE")
+                db.execute(statement)
             except _route()[1].OperationalError as e:
                 if "locked" not in str(e) or time.monotonic() > deadline:
                     raise

@@ -51,7 +51,7 @@ def migrate(
     if found:
         _back_up(db, path, found)
     else:
-        _use_wal(db)
+        driver.insist(db, "PRAGMA journal_mode = WAL")
     driver.begin(db)
     try:
         wanted.apply(Database(db, recursive_triggers=False, execute_plugins=False))
@@ -87,20 +87,6 @@ def _shipped() -> Migrations:
     from acr.memory.schema import steps
 
     return steps
-
-
-def _use_wal(db: Any) -> None:
-    """Switches to WAL; SQLite does not wait for another process that does the same."""
-    deadline = time.monotonic() + driver.WAIT
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-        except Exception as e:  # sqlite3's or pysqlite3's OperationalError
-            if "locked" not in str(e) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return
 
 
 def _back_up(db: Any, path: Path, found: int) -> None:

@@ -60,6 +60,7 @@ class Memory:
             migrations.migrate(db, path)
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA secure_delete = ON")
+            db.execute("PRAGMA cache_size = -16000")  # KiB: the vectors of 20,000 tasks and more
             on_error.pop_all()
         return cls(db, path, embedder, capacity)
 
@@ -273,7 +274,8 @@ class Memory:
         `since` (seconds since the epoch) narrows them to attempts that started then or later.
         """
         with driver.speaking(self.path):
-            return statistics.read(self.db, dimension, repository, since)
+            asked = rows.plain(dimension), rows.plain(repository)
+            return statistics.read(self.db, *asked, since)
 
     def snapshot(self) -> str:
         """Names the state: it changes with every write that a decision could see."""

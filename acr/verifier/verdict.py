@@ -163,7 +163,8 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         changes = git.changed(self.snapshot, after)
         answered = task.dimension == ANSWERED
         marked = rules.conflicts(self.snapshot, after, tampering.is_test)
-        said = [rules.signal(bool(changes), not answered, marked)]
+        nothing_asked = attempt is None and not changes
+        said = [] if nothing_asked else [rules.signal(bool(changes), not answered, marked)]
         case = _Case(task.dimension, attempt, changes)
         if early := _without_tests(case, idle):
             return self._verdict(case, said, early)
@@ -377,7 +378,8 @@ def rule(
     if not changed:
         if dimension == REPAIR and base.bad:
             return Ruling("fail", f"nothing was changed; {_tests(base.bad)} still fail", 1.0, 0.0)
-        return Ruling("unverified", "nothing was changed")
+        said = f": {len(base.passed)} pass, {len(base.bad)} fail" if base.states else ""
+        return Ruling("unverified", f"nothing was changed{said}")
     excused = undo.rewrote_tests and own is not None and own.state == "ran" and not own.bad
     if after.state != "ran":
         return _after_did_not_run(base, after, excused)

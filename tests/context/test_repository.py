@@ -8,41 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from acr.context.repository import detect_tests, find
+from acr.context.repository import find
+from acr.errors import AcrError
 from acr.settings import RepositorySettings, Settings
 from tests.conftest import git
 
 Repo = Callable[..., Path]
-
-CASES = [
-    ({"pytest.ini": "", "a.py": ""}, "pytest", ("python3", "-m", "pytest")),
-    ({"pyproject.toml": "[tool.pytest.ini_options]\n"}, "pytest", ("python3", "-m", "pytest")),
-    ({"tests/test_a.py": "def test_a(): pass\n"}, "pytest", ("python3", "-m", "pytest")),
-    ({"test_a.py": "import unittest\n"}, "unittest", ("python3", "-m", "unittest", "-v")),
-    (
-        {"test_a.py": "import unittest\n", "setup.cfg": "[options]\ntests = pytest\n"},
-        "pytest",
-        ("python3", "-m", "pytest"),
-    ),
-    ({"package.json": '{"scripts": {"test": "vitest"}}'}, "npm", ("npm", "test")),
-    (
-        {"package.json": '{"scripts": {"test": "x"}}', "pnpm-lock.yaml": ""},
-        "pnpm",
-        ("pnpm", "test"),
-    ),
-    ({"package.json": '{"scripts": {"test": "x"}}', "yarn.lock": ""}, "yarn", ("yarn", "test")),
-    (
-        {"package.json": '{"scripts": {"test": "x"}}', "bun.lockb": ""},
-        "bun",
-        ("bun", "run", "test"),
-    ),
-    ({"go.mod": "module m\n"}, "go", ("go", "test", "-json", "./...")),
-    ({"Cargo.toml": ""}, "cargo", ("cargo", "test", "--offline")),
-    ({"pom.xml": ""}, "maven", ("mvn", "-o", "-q", "test")),
-    ({"pom.xml": "", "mvnw": ""}, "maven", ("./mvnw", "-o", "-q", "test")),
-    ({"build.gradle.kts": ""}, "gradle", ("gradle", "--offline", "test")),
-    ({"Makefile": "all:\ntest: all\n\ttrue\n"}, "make", ("make", "test")),
-]
 
 
 def make(root: Path, files: dict[str, str]) -> Path:
@@ -50,38 +21,6 @@ def make(root: Path, files: dict[str, str]) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     return root
-
-
-@pytest.mark.parametrize(("files", "kind", "argv"), CASES)
-def test_the_test_command_is_found(
-    tmp_path: Path, files: dict[str, str], kind: str, argv: tuple[str, ...]
-) -> None:
-    found = detect_tests(make(tmp_path / "r", files))
-    assert found
-    assert (found.kind, found.argv) == (kind, argv)
-    assert found.source.split()[0].rstrip(",") in files
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        {},
-        {"package.json": '{"scripts": {"test": "echo \\"Error: no test specified\\" && exit 1"}}'},
-        {"package.json": "{broken"},
-        {"package.json": '{"scripts": {"test": 3}}'},
-        {"Makefile": "all:\n"},
-        {"pyproject.toml": "broken ["},
-    ],
-)
-def test_where_there_are_no_tests_none_are_found(tmp_path: Path, files: dict[str, str]) -> None:
-    assert detect_tests(make(tmp_path, files)) is None
-
-
-def test_the_projects_own_interpreter_runs_its_tests(tmp_path: Path) -> None:
-    root = make(tmp_path, {"pytest.ini": "", ".venv/bin/python": ""})
-    found = detect_tests(root)
-    assert found
-    assert found.argv[0] == str(root / ".venv/bin/python")
 
 
 def test_a_command_of_the_settings_wins(git_repo: Repo) -> None:
@@ -103,6 +42,25 @@ def test_the_root_is_found_from_below(git_repo: Repo) -> None:
     assert sum(share for _, share in found.languages) == pytest.approx(1)
 
 
+def test_a_command_of_the_settings_is_found_for_a_linked_root(
+    git_repo: Repo, tmp_path: Path
+) -> None:
+    root = git_repo({"pytest.ini": ""})
+    (tmp_path / "link").symlink_to(root)
+    config = Settings(repositories={str(root): RepositorySettings(test="make quick")})
+    found = find(tmp_path / "link", config).test
+    assert found
+    assert found.kind == "custom"
+
+
+def test_other_ways_to_run_tests_are_named(git_repo: Repo) -> None:
+    root = git_repo({"pytest.ini": "", "Makefile": "test:\n\ttrue\n"})
+    found = find(root, Settings())
+    assert found.test
+    assert found.test.kind == "pytest"
+    assert "tests, not used: make test (Makefile target test)" in found.notes
+
+
 def test_clones_have_one_id_and_moves_keep_it(git_repo: Repo, tmp_path: Path) -> None:
     root = git_repo({"a": "1"})
     clone = tmp_path / "clone"
@@ -112,6 +70,62 @@ def test_clones_have_one_id_and_moves_keep_it(git_repo: Repo, tmp_path: Path) ->
     first = find(root, Settings()).id
     shutil.move(root, moved)
     assert find(clone, Settings()).id == find(moved, Settings()).id == first
+
+
+def test_new_commits_merges_and_branches_keep_the_id(git_repo: Repo) -> None:
+    root = git_repo({"a": "1"})
+    first = find(root, Settings()).id
+    git(root, "checkout", "-q", "--orphan", "other")
+    git(root, "commit", "-q", "-m", "another beginning")
+    assert find(root, Settings()).id != first
+    git(root, "checkout", "-q", "main")
+    git(root, "merge", "-q", "--allow-unrelated-histories", "-m", "joined", "other")
+    assert find(root, Settings()).id == first
+    git(root, "commit", "-q", "--allow-empty", "-m", "more")
+    assert find(root, Settings()).id == first
+
+
+def test_another_repository_in_the_same_place_has_another_id(git_repo: Repo) -> None:
+    root = git_repo({"a": "1"})
+    first = find(root, Settings()).id
+    shutil.rmtree(root)
+    git_repo({"a": "2"})
+    assert find(root, Settings()).id != first
+
+
+def test_a_worktree_has_the_id_of_its_repository(git_repo: Repo, tmp_path: Path) -> None:
+    root = git_repo({"a": "1"})
+    git(root, "worktree", "add", "-q", str(tmp_path / "side"))
+    assert find(tmp_path / "side", Settings()).id == find(root, Settings()).id
+
+
+def test_a_shallow_clone_is_known_by_its_path(git_repo: Repo, tmp_path: Path) -> None:
+    root = git_repo({"a": "1"})
+    git(root, "commit", "-q", "--allow-empty", "-m", "two")
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{root}", "shallow")
+    found = find(tmp_path / "shallow", Settings())
+    assert "identity: the folder's path" in found.notes
+    assert found.id == find(tmp_path / "shallow", Settings()).id != find(root, Settings()).id
+
+
+def test_nested_repositories_are_named_and_not_counted(git_repo: Repo) -> None:
+    root = git_repo({"a": "1"})
+    git_repo({"x": "1"}, name="repo/inner")
+    found = find(root, Settings())
+    assert found.files == 1
+    assert "nested repositories, watched by their commit only: inner" in found.notes
+
+
+def test_a_folder_that_does_not_exist_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(AcrError, match="is not a folder"):
+        find(tmp_path / "nowhere", Settings())
+
+
+def test_looking_leaves_the_repository_as_it_is(git_repo: Repo) -> None:
+    root = git_repo({"a": "1"})
+    before = {p: p.lstat().st_mtime_ns for p in root.rglob("*")}
+    find(root, Settings())
+    assert {p: p.lstat().st_mtime_ns for p in root.rglob("*")} == before
 
 
 def test_the_user_and_password_of_an_origin_are_never_kept(git_repo: Repo) -> None:

@@ -197,4 +197,4 @@ def test_a_megabyte_takes_about_a_second(unit: str) -> None:
     text = unit * (1_000_000 // len(unit))
     start = time.process_time()
     redact(text)
-    assert time.process_time() - start < 3  # 0.7 s at most on an idle machine
+    assert time.process_time() - start < 5  # 0.7 s at most on an idle machine

@@ -6,7 +6,7 @@ from acr.errors import SandboxError
 from acr.settings import VerifierSettings
 from acr.verifier.sandbox.engine import Job, Output, Probe, Sandbox, SandboxResult
 
-__all__ = ["Job", "Output", "Probe", "Sandbox", "SandboxResult", "choose", "engines"]
+__all__ = ["Job", "Output", "Probe", "Sandbox", "SandboxResult", "candidates", "choose", "engines"]
 
 INSTALL = (
     "Install Docker or Podman, or bubblewrap (`apt install bubblewrap`; on Ubuntu 24.04 and later "
@@ -24,13 +24,18 @@ def engines(settings: VerifierSettings) -> tuple[Sandbox, ...]:
     return Docker(settings.image, settings.runtime), Bubblewrap(), NoSandbox()
 
 
+def candidates(settings: VerifierSettings) -> tuple[str, ...]:
+    """Names of the engines that the settings allow, preferred first."""
+    return ("docker", "bwrap") if settings.sandbox == "auto" else (settings.sandbox,)
+
+
 def choose(settings: VerifierSettings) -> Sandbox:
     """The engine that the settings ask for, proved by a trial run.
 
     auto takes docker, else bwrap, and never none. Raises SandboxError that says why each
     candidate failed and what to do.
     """
-    wanted = ("docker", "bwrap") if settings.sandbox == "auto" else (settings.sandbox,)
+    wanted = candidates(settings)
     failed = []
     for engine in engines(settings):
         if engine.name not in wanted:

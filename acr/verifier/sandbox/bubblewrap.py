@@ -17,24 +17,9 @@ from acr.verifier.sandbox import process
 from acr.verifier.sandbox.engine import HOME, NOBODY, Job, Probe, SandboxResult
 from acr.verifier.sandbox.limits import MIB, Cgroup, Watchdog, rlimits
 from acr.verifier.sandbox.seccomp import filter_program
+from acr.verifier.sandbox.system import ROOTS, SHM, SHOWN, TMP, TRIAL, etc
 
-__all__ = ["Bubblewrap", "accounts"]
-
-SHM = 64 * MIB
-TMP = "/tmp"  # noqa: S108 - inside, a private one
-TRIAL = Limits(wall=10.0, memory=256, pids=64, output=1, tmp=16, file=16)
-_ETC = [
-    "alternatives",
-    "ssl",
-    "ca-certificates",
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "hosts",
-    "localtime",
-]
-_JAVA_ETC = ["java-11-openjdk", "java-17-openjdk", "java-21-openjdk", "maven", "mime.types"]
-_ROOTS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+__all__ = ["Bubblewrap"]
 
 
 class Bubblewrap:
@@ -92,13 +77,12 @@ class Bubblewrap:
         with contextlib.ExitStack() as stack:
             if cgroup:
                 stack.callback(cgroup.remove)
-            accounts_fd, groups_fd, filter_fd = (
-                stack.enter_context(_memory_file(data))
-                for data in (*accounts(_user()), filter_program() or b"")
-            )
-            fds = (accounts_fd, groups_fd, filter_fd)
-            argv = [program, *_namespaces(root), *_view(job, accounts_fd, groups_fd)]
-            argv += ["--seccomp", str(filter_fd), "--", *_inside(job, root, cgroup is None)]
+            needed = {**etc(_user()), "seccomp": filter_program() or b""}
+            files = {n: stack.enter_context(_memory_file(data)) for n, data in needed.items()}
+            fds = tuple(files.values())
+            filtered = ["--seccomp", str(files.pop("seccomp")), "--"]
+            argv = [program, *_namespaces(root), *_view(job, files), *filtered]
+            argv += _inside(job, root, cgroup is None)
             ended = process.run(
                 cgroup.joining(argv) if cgroup else argv,
                 job.limits,
@@ -122,12 +106,6 @@ class Bubblewrap:
             disk_full=ended.stopped == "disk",
             enforced=_enforced(job.limits, cgroup),
         )
-
-
-def accounts(user: int) -> tuple[bytes, bytes]:
-    """/etc/passwd and /etc/group of a sandbox: root, and `user` with its home."""
-    passwd = f"root:x:0:0:root:/root:/bin/sh\nacr:x:{user}:{user}:acr:{HOME}:/bin/sh\n"
-    return passwd.encode(), f"root:x:0:\nacr:x:{user}:\n".encode()
 
 
 def _user() -> int:
@@ -182,9 +160,19 @@ def _namespaces(root: bool) -> list[str]:
     return ["--unshare-user", "--unshare-all", "--disable-userns", "--cap-drop", "ALL", *common]
 
 
-def _view(job: Job, accounts_fd: int, groups_fd: int) -> list[str]:
+def _view(job: Job, files: Mapping[str, int]) -> list[str]:
     """The file system and environment inside."""
-    view = [*_system(accounts_fd, groups_fd), "--perms", "0755", "--dir", "/home"]
+    view = [
+        "--perms",
+        "0755",
+        "--dir",
+        "/etc",
+        *_system(files),
+        "--perms",
+        "0755",
+        "--dir",
+        "/home",
+    ]
     size = str(job.limits.tmp * MIB)
     view += ["--perms", "1777", "--size", size, "--tmpfs", TMP]
     view += ["--perms", "0777", "--size", size, "--tmpfs", HOME, "--proc", "/proc", "--dev", "/dev"]
@@ -205,27 +193,23 @@ def _view(job: Job, accounts_fd: int, groups_fd: int) -> list[str]:
     return [*view, "--chdir", "/", "--remount-ro", "/"]
 
 
-def _system(accounts_fd: int, groups_fd: int) -> list[str]:
-    view = ["--ro-bind", "/usr", "/usr"]
-    for name in _ROOTS:
-        path = Path(name)
+def _system(files: Mapping[str, int]) -> list[str]:
+    view = []
+    for name in SHOWN:
+        view += ["--ro-bind-try", name, name]
+    for path in (Path("/", name) for name in ROOTS):
         if path.is_symlink():
-            view += ["--symlink", os.readlink(path), name]
+            view += ["--symlink", os.readlink(path), str(path)]
         elif path.is_dir():
-            view += ["--ro-bind", name, name]
-    if Path("/nix/store").is_dir():
-        view += ["--ro-bind", "/nix/store", "/nix/store"]
-    view += ["--perms", "0755", "--dir", "/etc"]
-    for name in (*_ETC, *_JAVA_ETC):
-        view += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    for descriptor, file in ((accounts_fd, "passwd"), (groups_fd, "group")):
-        view += ["--perms", "0644", "--ro-bind-data", str(descriptor), f"/etc/{file}"]
+            view += ["--ro-bind", str(path), str(path)]
+    for name, descriptor in files.items():
+        view += ["--perms", "0644", "--file", str(descriptor), f"/etc/{name}"]
     return view
 
 
 def _is_there(folder: Path) -> bool:
     """Whether `folder` is there already, as a mount or below the system's own."""
-    mounts = [Path(path) for path in ("/", TMP, HOME, *_ROOTS)]
+    mounts = [Path("/", path) for path in ("", TMP, HOME, *ROOTS)]
     return folder in mounts or folder.is_relative_to("/usr")
 
 

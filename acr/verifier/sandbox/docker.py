@@ -18,10 +18,10 @@ from typing import Any
 
 from acr.errors import SandboxError
 from acr.settings import Limits
-from acr.verifier.sandbox.bubblewrap import SHM, TMP, TRIAL, accounts
 from acr.verifier.sandbox.engine import HOME, NOBODY, Job, Output, Probe, SandboxResult
 from acr.verifier.sandbox.limits import MIB, Watchdog
 from acr.verifier.sandbox.process import Kept
+from acr.verifier.sandbox.system import ROOTS, SHM, SHOWN, TMP, TRIAL, etc
 
 __all__ = ["Docker"]
 
@@ -31,10 +31,10 @@ API_TIMEOUT = 20
 """Seconds that one call to the engine may take."""
 LOG_OVERHEAD = 75
 """Bytes that the json-file log adds to each line, at least."""
-_ROOTS = ("bin", "lib", "lib32", "lib64", "libx32")
+_IN_IMAGE = tuple(name for name in ROOTS if name != "sbin")
+"""sbin is a folder of the image's own: the engine puts its init there."""
 _MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "home/acr": 0o777}
 """A tmpfs takes the mode of the folder that it covers."""
-_ETC = ("alternatives", "ssl", "ca-certificates", "ld.so.cache", "localtime")
 
 _REMOVE_WHEN_ORPHANED = """
 import http.client, socket, sys
@@ -250,9 +250,8 @@ class Docker:
         if job.results:
             pairs += [(job.results, job.results, False)]
         if not self._image:
-            system = [Path("/usr"), Path("/nix/store")]
-            system += [Path("/", name) for name in _ROOTS if not Path("/", name).is_symlink()]
-            system += [Path("/etc", name) for name in _ETC]
+            system = [Path(name) for name in SHOWN]
+            system += [Path("/", name) for name in _IN_IMAGE if not Path("/", name).is_symlink()]
             pairs += [(p, p, True) for p in (*system, *job.readonly) if p.exists()]
         return [Mount(str(at), str(p), type="bind", read_only=ro) for p, at, ro in pairs]
 
@@ -343,7 +342,6 @@ def _addresses() -> Iterator[str]:
 def _empty_root(user: int) -> bytes:
     """A tar of an empty root file system: folders, links and /etc/passwd, the same every time."""
     data = io.BytesIO()
-    passwd, group = accounts(user)
     with tarfile.open(fileobj=data, mode="w") as tar:
         for name in [
             "usr",
@@ -364,7 +362,7 @@ def _empty_root(user: int) -> bytes:
             folder = tarfile.TarInfo(name)
             folder.type, folder.mode = tarfile.DIRTYPE, _MODES.get(name, 0o755)
             tar.addfile(folder)
-        for name in _ROOTS:
+        for name in _IN_IMAGE:
             link, path = tarfile.TarInfo(name), Path("/", name)
             if path.is_symlink():
                 link.type, link.linkname = tarfile.SYMTYPE, os.readlink(path)
@@ -373,8 +371,7 @@ def _empty_root(user: int) -> bytes:
             else:
                 continue
             tar.addfile(link)
-        hosts = b"127.0.0.1 localhost\n::1 localhost\n"
-        for name, text in (("passwd", passwd), ("group", group), ("hosts", hosts)):
+        for name, text in etc(user).items():
             file = tarfile.TarInfo(f"etc/{name}")
             file.size, file.mode = len(text), 0o644
             tar.addfile(file, io.BytesIO(text))

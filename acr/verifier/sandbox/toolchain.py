@@ -164,7 +164,7 @@ def _prefix(program: Path, root: Path) -> Path:
         return Path("/nonexistent")
     prefix = folder.parent
     home = Path.home()
-    personal = (home / ".local", _cargo_home(), home / "go")
+    personal = (home / ".local", _cargo_home(), home / "go", folder.parents[1] / ".cargo")
     wide = len(prefix.parts) <= 2 or home.is_relative_to(prefix) or root.is_relative_to(prefix)
     return folder if wide or prefix in personal else prefix
 
@@ -185,7 +185,7 @@ def _add_caches(found: _Found, names: set[str]) -> None:
         found.add(modules)
         found.env["GOMODCACHE"] = str(modules)
     if names & {"mvn", "mvnw", "java"}:
-        found.add(home / ".m2/repository")
+        found.add(home / ".m2/repository", Path("/etc/maven"), *Path("/etc").glob("java-*-openjdk"))
         found.env |= _java_home(found)
     if names & {"gradle", "gradlew"} and (caches := home / ".gradle/caches").is_dir():
         found.add(caches)

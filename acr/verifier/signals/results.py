@@ -96,13 +96,15 @@ def read_result(path: Path) -> bytes:
         missing = e.errno == errno.ENOENT
         why = "was not written" if missing else f"cannot be read: {e.strerror}"
         raise UnreadableError(f"the result file {path.name} {why}") from None
-    with open(descriptor, "rb") as file:
+    try:
         info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):
             raise UnreadableError(f"the result file {path.name} is not a file")
         if info.st_size > RESULT_CAP:
             raise UnreadableError(f"the result file {path.name} is over {RESULT_CAP >> 20} MiB")
-        return file.read(RESULT_CAP)
+        return os.read(descriptor, RESULT_CAP)
+    finally:
+        os.close(descriptor)
 
 
 def junit(data: bytes) -> Results:
@@ -155,7 +157,7 @@ def _case_id(suites: tuple[str, ...], case: ElementTree.Element) -> str:
         return "::".join(part for part in (file, inner, name) if part)
     if owner and owner not in ("test", *suites):
         return f"{owner}::{name}"
-    return "::".join(part for part in (*suites, name) if part)
+    return "::".join(part for part in (*suites, name) if part not in ("", "pytest"))
 
 
 def jest(data: bytes) -> Results:

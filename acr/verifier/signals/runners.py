@@ -74,7 +74,7 @@ def _unittest(command: TestCommand, copy: Path, folder: Path) -> Plan:
 def _node(command: TestCommand, copy: Path, folder: Path) -> Plan:
     script = _test_script(copy)
     last = re.split(r"&&|\|\||;", script)[-1]
-    file, separator = folder / "results", ("--",) if command.argv[0].endswith("npm") else ()
+    file, separator = folder / "results", ("--",) if Path(command.argv[0]).name == "npm" else ()
 
     def with_arguments(*added: str, collect: Collect) -> Plan:
         return Plan((*command.argv, *separator, *added), collect)
@@ -164,6 +164,8 @@ def _custom(_: TestCommand, __: Path, folder: Path) -> Plan:
     options = f"-o junit_family=xunit1 {shlex.quote(f'--junitxml={file}')}"
 
     def collect(ran: SandboxResult, copy: Path) -> Results:
+        if ran.exit in (126, 127) or re.search(r"^make.*Error 12[67]$", str(ran.stderr), re.M):
+            raise UnreadableError("a program that the tests need cannot be run in the sandbox")
         found = results.tap(str(ran.stdout)) or Results()
         try:
             said = results.junit(results.read_result(file))

@@ -1,0 +1,20 @@
+"""Reads repositories through a sterile git dir: their own config, hooks and filters never run."""
+
+from acr.git.dirs import GitDirs, find_git, head
+from acr.git.questions import is_dirty, list_files, root_commit
+from acr.git.snapshots import changed, diff, materialise, read, snapshot, tree_of
+
+__all__ = [
+    "GitDirs",
+    "changed",
+    "diff",
+    "find_git",
+    "head",
+    "is_dirty",
+    "list_files",
+    "materialise",
+    "read",
+    "root_commit",
+    "snapshot",
+    "tree_of",
+]
