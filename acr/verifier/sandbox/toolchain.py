@@ -127,7 +127,7 @@ def _add_program(found: _Found, name: str, path: Path) -> None:
         base = _venv_base(hop)
         if base is not None:
             if name.startswith("python"):
-                found.env["VIRTUAL_ENV"] = str(hop.parent.parent)
+                found.env.setdefault("VIRTUAL_ENV", str(hop.parent.parent))
             for behind in _hops(base):
                 found.add(_prefix(behind, found.root))
 
