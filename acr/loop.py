@@ -207,12 +207,9 @@ class _Run:
                 return Result(self.task, tuple(self.outcomes), str(e))
             self.memory.add_decision(decision)
             self.observer.decided(self.task, decision, profile)
-            attempt = self._attempt(decision, profile)
-            outcome = Outcome(self.task, decision, attempt, self._judge(attempt))
-            self.memory.add_outcome(outcome)
-            self.outcomes.append(outcome)
+            outcome = self._tried(decision, self._attempt(decision, profile))
             self.observer.judged(outcome)
-            if attempt.status == "aborted":
+            if outcome.attempt.status == "aborted":
                 raise KeyboardInterrupt
             if not self._escalates(outcome):
                 return Result(self.task, tuple(self.outcomes))
@@ -282,6 +279,17 @@ class _Run:
         if self.wanted.interactive:
             return process.run_interactive(agent, request)
         return process.run(agent, request, self.observer.event)
+
+    def _tried(self, decision: Decision, attempt: Attempt) -> Outcome:
+        """The outcome, stored; what was paid for is kept even if judging it breaks off."""
+        verdict = Verdict("unverified", 0.0, reason="verification was broken off")
+        try:
+            verdict = self._judge(attempt)
+        finally:
+            outcome = Outcome(self.task, decision, attempt, verdict)
+            self.memory.add_outcome(outcome)
+            self.outcomes.append(outcome)
+        return outcome
 
     def _prompt(self) -> str:
         """The ask, with the verifier's findings about the try before."""

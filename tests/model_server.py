@@ -83,7 +83,7 @@ class Script:
     by_model: Mapping[str, Steps] = field(default_factory=dict)
     by_prompt: Mapping[str, Steps] = field(default_factory=dict)
     """Steps for requests whose last user text contains the key; goes before by_model."""
-    no_tools: str = "A title"
+    no_tools: str | Step = "A title"
     """The answer to requests that offer no tools: titles, and all of aider's."""
     usage: Mapping[str, int] = field(default_factory=dict)
     answers_as: Mapping[str, str] = field(default_factory=dict)
@@ -104,7 +104,8 @@ class Script:
     def step(self, asked: Asked) -> Step:
         """The answer to one request."""
         if not asked.tools:
-            return Step(message=self.no_tools)
+            plain = self.no_tools
+            return plain if isinstance(plain, Step) else Step(message=plain)
         by_prompt = (s for key, s in self.by_prompt.items() if key in asked.prompt)
         steps = next(by_prompt, None) or self.by_model.get(asked.model) or self.steps
         return steps[min(asked.step, len(steps) - 1)]

@@ -8,8 +8,12 @@ from acr.agents.records import shorten
 
 __all__ = ["explain"]
 
-STATUS = re.compile(r"(?:status|API Error|error|HTTP)\W{0,3}(?:code\W{0,2})?(4\d\d|5\d\d)\b", re.I)
-LOGIN = re.compile(r"not logged in|log ?in|invalid api key|authenticat|unauthorized", re.I)
+STATUS = re.compile(
+    r"(?:status|API Error|error|HTTP|\bcode)\W{0,3}(?:code\W{0,2})?(4\d\d|5\d\d)\b", re.I
+)
+LOGIN = re.compile(
+    r"not logged in|log ?in|invalid api key|auth (?:type|method)|authenticat|unauthorized", re.I
+)
 MODEL = re.compile(r"model.{0,60}(not found|not exist|not supported|unknown|invalid)", re.I)
 
 

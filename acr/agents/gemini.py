@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from acr.agents import Command, Detection, Report, Request, detection
+from acr.agents.failures import explain
 from acr.agents.records import number, record, shorten, table, text
 from acr.nouns import AttemptStatus, Event, Usage
 
@@ -12,6 +14,15 @@ __all__ = ["Gemini"]
 
 APPROVAL = {"ask": "default", "edit": "auto_edit", "full": "yolo"}
 """Where nobody can be asked, "ask" only reads, and "edit" changes files but runs no commands."""
+LOGIN = "gemini"
+UNAUTHORIZED = 41
+"""Exit code where no way to log in is configured."""
+STATUS = re.compile(r"\b(?:status|code): ([45]\d\d)\b")
+"""The HTTP status in the error that gemini prints on stderr."""
+REFUSALS = ("policy_violation", "execution_denied")
+"""Types of tool errors where a rule refused the call."""
+WITHHELD = 'Tool "run_shell_command" not found'
+"""Without autonomy "full" the tool is not offered; a model may call it all the same."""
 LOGIN = "gemini"
 
 
@@ -43,7 +54,7 @@ class Gemini:
 
     def reader(self, request: Request) -> _Reader:
         """A fresh reader."""
-        return _Reader()
+        return _Reader(request)
 
 
 def _common(request: Request) -> tuple[str, ...]:
@@ -54,7 +65,8 @@ def _common(request: Request) -> tuple[str, ...]:
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, request: Request) -> None:
+        self._asked = request.profile.model
         self._session: str | None = None
         self._models: list[str] = []
         self._usage: Usage | None = None
@@ -73,31 +85,37 @@ class _Reader:
             what = text(about, "command") or text(about, "file_path") or text(about, "path")
             return [Event("tool", shorten(f"{text(data, 'tool_name')} {what}"))]
         elif kind == "tool_result" and text(data, "status") == "error":
-            return self._refused(text(data, "error", "message") or text(data, "output"))
+            return [self._refused(data)]
         elif kind == "message" and text(data, "role") == "assistant":
             self._message += text(data, "content")
             return [Event("text", text(data, "content"))]
         elif kind == "error":
             self._error = text(data, "message")
-            return [Event("error", self._error)]
+            return [Event("error", shorten(self._error))]
         elif kind == "result":
             self._result(data)
         return []
 
     def finish(self, exit_code: int, stderr: str) -> Report:
         """The report of the run."""
-        if exit_code and not self._error:
-            self._error = _reason(exit_code, stderr)
-        denied = bool(self._denied) and not self._error
-        status: AttemptStatus = "denied" if denied else "error" if self._error else "done"
+        error = self._explained(exit_code, stderr) if exit_code or self._error else ""
+        denied = bool(self._denied) and not error
+        status: AttemptStatus = "denied" if denied else "error" if error else "done"
         return Report(
             status=status,
-            error=self._error or self._denied,
+            error=error or self._denied,
             model=self._models[0] if len(self._models) == 1 else None,
             usage=self._usage,
             session=self._session,
             message=self._message.strip(),
         )
+
+    def _explained(self, exit_code: int, stderr: str) -> str:
+        lines = [line for line in stderr.splitlines() if "rror" in line]
+        found = STATUS.findall(stderr)
+        status = 401 if exit_code == UNAUTHORIZED else int(found[-1]) if found else 0
+        said = self._error or (lines[-1] if lines else stderr.strip())
+        return explain("gemini", said, model=self._asked, login=LOGIN, status=status)
 
     def _result(self, data: dict[str, object]) -> None:
         stats = table(data, "stats")
@@ -115,15 +133,9 @@ class _Reader:
         if text(data, "status") == "error":
             self._error = text(data, "error", "message") or "gemini reported an error"
 
-    def _refused(self, why: str) -> list[Event]:
-        if "denied" in why.lower() or "not allowed" in why.lower() or "approval" in why.lower():
+    def _refused(self, data: dict[str, object]) -> Event:
+        """A tool's error, remembered where it means that acr's autonomy forbade the call."""
+        why = text(data, "error", "message") or text(data, "output")
+        if text(data, "error", "type") in REFUSALS or why.startswith(WITHHELD):
             self._denied = shorten(f"a tool was denied: {why}; --autonomy full would allow it")
-        return [Event("warning", shorten(why))]
-
-
-def _reason(exit_code: int, stderr: str) -> str:
-    if exit_code == 41 or "auth method" in stderr:
-        return "gemini is not logged in; start gemini once, or set GEMINI_API_KEY"
-    lines = [line for line in stderr.strip().splitlines() if line.strip()]
-    said = next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "")
-    return shorten(f"gemini ended with exit code {exit_code}: {said or 'it said nothing'}")
+        return Event("warning", shorten(why))

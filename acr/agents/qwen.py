@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from acr.agents import Command, Detection, Report, Request, detection
+from acr.agents.failures import explain
 from acr.agents.records import number, record, rows, shorten, table, text
 from acr.nouns import AttemptStatus, Event, Usage
 
 __all__ = ["Qwen"]
 
 APPROVAL = {"ask": "default", "edit": "auto-edit", "full": "yolo"}
-"""Without a person there to ask, "ask" and "edit" refuse shell commands."""
+"""Where nobody can be asked, "ask" only reads, and "edit" changes files but runs no commands."""
+LOGIN = "qwen"
 
 
 class Qwen:
@@ -26,7 +28,7 @@ class Qwen:
         return detection.look(
             self.binary,
             install="npm install -g @qwen-code/qwen-code",
-            login="qwen",
+            login=LOGIN,
             auth=detection.seen(keys, (Path.home() / ".qwen/oauth_creds.json",)),
         )
 
@@ -38,11 +40,11 @@ class Qwen:
     def interactive(self, request: Request) -> Command:
         """The agent's own screen, with the prompt sent."""
         argv = (*self._common(request), *request.profile.args, *request.args)
-        return Command((*argv, "--prompt-interactive", request.prompt))
+        return Command((*argv, f"--prompt-interactive={request.prompt}"))
 
     def reader(self, request: Request) -> _Reader:
         """A fresh reader."""
-        return _Reader()
+        return _Reader(request)
 
     def _common(self, request: Request) -> tuple[str, ...]:
         resumed = ("--resume", request.resume) if request.resume else ()
@@ -51,7 +53,8 @@ class Qwen:
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, request: Request) -> None:
+        self._asked = request.profile.model
         self._session: str | None = None
         self._model: str | None = None
         self._usage: Usage | None = None
@@ -72,15 +75,15 @@ class _Reader:
 
     def finish(self, exit_code: int, stderr: str) -> Report:
         """The report of the run."""
-        if exit_code and not self._error:
-            lines = [line for line in stderr.strip().splitlines() if line.strip()]
-            said = lines[-1] if lines else "it said nothing"
-            self._error = shorten(f"qwen ended with exit code {exit_code}: {said}")
-        denied = bool(self._denied) and not self._error
-        status: AttemptStatus = "denied" if denied else "error" if self._error else "done"
+        error = ""
+        if exit_code or self._error:
+            said = self._error or stderr.strip().rpartition("\n")[2]
+            error = explain("qwen", said, model=self._asked, login=LOGIN)
+        denied = bool(self._denied) and not error
+        status: AttemptStatus = "denied" if denied else "error" if error else "done"
         return Report(
             status=status,
-            error=self._error or self._denied,
+            error=error or self._denied,
             model=self._model,
             usage=self._usage,
             session=self._session,
@@ -116,6 +119,6 @@ class _Reader:
             return [Event("warning", self._denied)]
         if data.get("is_error") is True:
             said = text(data, "error", "message") or text(data, "error") or self._message
-            self._error = shorten(said or "qwen reported an error")
-            return [Event("error", self._error)]
+            self._error = said or "qwen reported an error"
+            return [Event("error", shorten(self._error))]
         return []

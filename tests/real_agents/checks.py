@@ -21,9 +21,23 @@ WRITES = (
     Step(message="All done", usage={"input": 1700, "cached": 1400, "output": 20, "reasoning": 0}),
 )
 """Writes a file: 1700 uncached and 1500 cached input tokens, 60 output tokens, 2 requests."""
+RUNS_COMMAND = (
+    Step(
+        tool="run_shell_command",
+        args={"command": "echo hi > hello.txt", "description": "x", "is_background": False},
+    ),
+    Step(message="could not"),
+)
+"""Calls gemini's and qwen's tool for commands by its name, whether or not it was offered."""
 HANGS = (Step(shell="printf 'hi\\n' >> hello.txt"), Step(message="late", delay=600))
 """Writes a file and then never answers."""
 SECRET = "the prompt itself"
+
+
+def writes_by_tool(folder: Path) -> tuple[Step, ...]:
+    """The same as WRITES, by gemini's and qwen's tool for files."""
+    hello = {"file_path": str(folder / "hello.txt"), "content": "hi\n"}
+    return (Step(tool="write_file", args=hello, usage=WRITES[0].usage), WRITES[1])
 
 
 def run(request: Request) -> Attempt:

@@ -69,6 +69,7 @@ def serve(agent_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
         _claude(agent_home, server.url, monkeypatch)
         _opencode(agent_home, server.url, monkeypatch)
         _gemini(agent_home, server.url, monkeypatch)
+        _qwen(agent_home)
         monkeypatch.setenv("OPENAI_API_KEY", "dummy")
         monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
         monkeypatch.setenv("OPENAI_API_BASE", f"{server.url}/v1")
@@ -169,3 +170,11 @@ def _gemini(home: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "settings.json").write_text(json.dumps(settings))
     monkeypatch.setenv("GEMINI_API_KEY", "dummy")
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", url)
+
+
+def _qwen(home: Path) -> None:
+    folder = home / ".qwen"
+    folder.mkdir(exist_ok=True)
+    (folder / "settings.json").write_text(
+        json.dumps({"security": {"auth": {"selectedType": "openai"}}})
+    )
