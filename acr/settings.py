@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import os
 import re
 import tomllib
@@ -41,6 +42,11 @@ __all__ = [
 ]
 
 
+def _within(default: Any, least: float, most: float = math.inf) -> Any:
+    """A field whose number must be from `least` to `most`."""
+    return field(default=default, metadata={"range": (least, most)})
+
+
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
     """[pool]: which profiles may be chosen at all. Names or shell patterns; empty allows all."""
@@ -63,15 +69,15 @@ class PoolSettings:
 class OrchestratorSettings:
     """[orchestrator]: how a profile is chosen."""
 
-    epsilon_score: float = 1.0
+    epsilon_score: float = _within(1.0, 0.0)
     """Weight of the expected score in the reward."""
-    epsilon_cost: float = -0.1
+    epsilon_cost: float = _within(-0.1, -math.inf, 0.0)
     """Weight of the expected cost (per USD) in the reward; negative."""
-    neighbours: int = 10
+    neighbours: int = _within(10, 0, 1000)
     """How many similar tasks vote."""
-    threshold: float = 0.5
+    threshold: float = _within(0.5, -1.0, 1.0)
     """Cosine similarity under which a task is not similar."""
-    exploration: float = 0.05
+    exploration: float = _within(0.05, 0.0, 1.0)
     """Chance that an unmeasured profile is tried instead of the best one, 0..1."""
     gguf: str = ""
     """Path of a GGUF model for the orchestrator; empty uses the shipped one."""
@@ -83,9 +89,9 @@ class AgentSettings:
 
     autonomy: Autonomy = "edit"
     """ask, edit (may change files in the repository) or full (no restriction)."""
-    timeout: float = 1800.0
+    timeout: float = _within(1800.0, 1.0)
     """Seconds after which one attempt is stopped."""
-    max_tries: int = 3
+    max_tries: int = _within(3, 1)
     """How many profiles may try one task, the first included."""
 
 
@@ -93,23 +99,23 @@ class AgentSettings:
 class Limits:
     """[verifier.limits]: what one test run may use."""
 
-    wall: float = 600.0
+    wall: float = _within(600.0, 1.0)
     """Seconds."""
-    memory: int = 2048
+    memory: int = _within(2048, 16)
     """MiB; swap is not added."""
-    pids: int = 512
+    pids: int = _within(512, 1)
     """Processes and threads."""
-    cpus: float = 2.0
+    cpus: float = _within(2.0, 0.01)
     """Cores."""
-    output: int = 4
+    output: int = _within(4, 1)
     """MiB of output kept: the first quarter and the last three."""
-    tmp: int = 512
+    tmp: int = _within(512, 1)
     """MiB of /tmp, and of the home folder."""
-    file: int = 1024
+    file: int = _within(1024, 1)
     """MiB of one file."""
-    files: int = 4096
+    files: int = _within(4096, 16)
     """Open files."""
-    copy: int = 4096
+    copy: int = _within(4096, 1)
     """MiB that the private copy of the repository may hold."""
 
 
@@ -131,7 +137,7 @@ class VerifierSettings:
 class MemorySettings:
     """[memory]: what is kept."""
 
-    capacity: int = 20_000
+    capacity: int = _within(20_000, 1)
     """Attempts kept in full; older ones live on in statistics only."""
 
 
@@ -149,7 +155,7 @@ class HookCommand:
 
     command: tuple[str, ...]
     """Program and arguments; gets the attempt as JSON on stdin, may print a Signal as JSON."""
-    timeout: float = 60.0
+    timeout: float = _within(60.0, 0.1)
     """Seconds."""
 
 
@@ -165,7 +171,7 @@ class HookSettings:
 class BudgetSettings:
     """[budget]: what may be spent."""
 
-    per_run: float | None = None
+    per_run: float | None = _within(None, 0.0)
     """USD for one `acr "…"`, all tries together; no limit when absent."""
 
 
@@ -291,7 +297,21 @@ def _parse_table(kind: Any, data: Any, text: str, path: Path, where: str) -> Any
             at = _line(text, where.rpartition(".")[2])
             raise SettingsError(f"{path}:{at}: {_join(where, f.name)} is missing")
     values = {k: parse(hints[k], v, text, path, _join(where, k)) for k, v in data.items()}
+    for f in dataclasses.fields(kind):
+        if f.name in values and "range" in f.metadata:
+            _check_range(values[f.name], f.metadata["range"], text, path, _join(where, f.name))
     return kind(**values)
+
+
+def _check_range(
+    value: float, range_: tuple[float, float], text: str, path: Path, where: str
+) -> None:
+    least, most = range_
+    if not least <= value <= most or math.isinf(value):  # nan is in no range
+        limits = [f"at least {least:g}"] * (least > -math.inf) + [f"at most {most:g}"] * (
+            most < math.inf
+        )
+        _fail(text, path, where, " and ".join(limits), value)
 
 
 def _join(where: str, key: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import re
@@ -12,16 +11,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from acr import settings
-from acr.agents.profiles import save
-from acr.cli.demo import BROKEN, PROFILES, RIGHT, SCRIPT, TESTS
-from acr.loop import open_memory
+from acr.cli.demo import RIGHT, TESTS
 from acr.nouns import Outcome
+from tests import scripted
 from tests.conftest import git
 
 KILLS = 50
@@ -33,19 +30,8 @@ pytestmark = pytest.mark.serial
 @pytest.fixture
 def repo(git_repo: Callable[..., Path], tmp_path: Path) -> Path:
     """A repository with a bug that the demo's second agent mends."""
-    _profiles(tmp_path, SCRIPT)
-    return git_repo({"basket.py": BROKEN, "test_basket.py": TESTS})
-
-
-def _profiles(tmp_path: Path, script: object) -> None:
-    path = tmp_path / "script.json"
-    path.write_text(json.dumps(script))
-    for profile in PROFILES:
-        save(replace(profile, args=("--script", str(path))))
-    settings.folder()
-    (settings.home() / "config.toml").write_text(
-        '[pool]\nprofiles = ["demo-*"]\n[orchestrator]\nepsilon_cost = -0.2\nexploration = 0.0\n'
-    )
+    scripted.install(tmp_path)
+    return git_repo(scripted.FILES)
 
 
 def _start(repo: Path, prompt: str) -> subprocess.Popen[str]:
@@ -69,9 +55,7 @@ def _until(child: subprocess.Popen[str], words: str) -> None:
 
 
 def _outcomes(prompt: str) -> list[Outcome]:
-    with open_memory(settings.load()) as memory:
-        assert memory.check() == []
-        return [o for o in memory.outcomes() if o.task.prompt == prompt]
+    return [o for o in scripted.outcomes() if o.task.prompt == prompt]
 
 
 def _of_this_test() -> set[int]:
@@ -111,7 +95,7 @@ def test_fifty_kills_lose_no_verdict_and_damage_nothing(repo: Path) -> None:
             child.kill()
         said = child.communicate()[1]
         printed = [match[1] for match in VERDICT.finditer(said)]
-        stored = [o.verdict.status for o in reversed(_outcomes(prompt))]
+        stored = [o.verdict.status for o in _outcomes(prompt)]
         assert stored[: len(printed)] == printed, said
         ends[len(stored)] += 1
         assert _none_left()
@@ -129,8 +113,7 @@ def test_fifty_kills_lose_no_verdict_and_damage_nothing(repo: Path) -> None:
 def test_a_signal_while_the_agent_works_is_an_aborted_attempt(
     repo: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    steps = [{"say": "at work"}, {"shell": "echo started > begun; exec sleep 600"}]
-    _profiles(tmp_path, {"models": {p.model: {"steps": steps} for p in PROFILES}})
+    scripted.install(tmp_path, scripted.both({"shell": "echo started > begun; exec sleep 600"}))
     with _start(repo, "take long") as child:
         _until(child, "echo started")
         child.send_signal(number)

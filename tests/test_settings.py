@@ -49,6 +49,13 @@ def test_values_of_the_file_replace_defaults(home: Path) -> None:
         ("pool = 3", 1, "a table"),
         ("[[hooks.post_run]]\ntimeout = 1", 1, "command is missing"),
         ("a = \n", 1, "line 1"),
+        ("[agents]\nmax_tries = 0", 2, "at least 1"),
+        ("[agents]\ntimeout = nan", 2, "at least 1"),
+        ("[budget]\nper_run = -1", 2, "at least 0"),
+        ("[budget]\nper_run = inf", 2, "at least 0"),
+        ("[orchestrator]\nexploration = 1.5", 2, "at least 0 and at most 1"),
+        ("[orchestrator]\nepsilon_cost = 0.1", 2, "at most 0"),
+        ("[verifier.limits]\nwall = 0", 2, "at least 1"),
     ],
 )
 def test_a_mistake_names_file_line_and_what_was_expected(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +10,11 @@ from typing import Any, cast
 
 from acr import settings
 from acr.errors import AcrError, SettingsError, UsageError
+from acr.files import replace_file
 from acr.nouns import Profile
 from acr.settings import parse, read_toml
 
-__all__ = ["Synced", "load_all", "load_file", "remove", "save", "sync", "user_folder", "write_text"]
+__all__ = ["Synced", "load_all", "load_file", "remove", "save", "sync", "user_folder"]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """Names that every agent takes as a file name (Codex: letters, digits, - and _)."""
@@ -58,7 +57,7 @@ def save(profile: Profile) -> Path:
     if not NAME.fullmatch(profile.name):
         raise UsageError(f"{profile.name!r}: a profile's name has letters, digits, - and _ only")
     path = user_folder() / f"{profile.name}.toml"
-    write_text(path, _toml(profile))
+    replace_file(path, _toml(profile))
     return path
 
 
@@ -108,7 +107,7 @@ def sync(profiles: Iterable[Profile], codex_home: Path) -> Synced:
         if name in mine and mine[name].read_text(encoding="utf-8") == text:
             unchanged.append(name)
         else:
-            write_text(codex_home / name, text)
+            replace_file(codex_home / name, text)
             written.append(name)
     stale = sorted(mine.keys() - wanted.keys())
     for name in stale:
@@ -143,19 +142,3 @@ def _toml(profile: Profile) -> str:
     data.pop("name")
     data.pop("path", None)
     return tomli_w.dumps({**data, **({"price": price} if price else {})})
-
-
-def write_text(path: Path, text: str) -> None:
-    """Atomically: the old file or the new one, never half."""
-    if path.is_relative_to(settings.home()):
-        settings.folder(*path.parent.relative_to(settings.home()).parts)
-    descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=".acr-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException:
-        os.unlink(aside)
-        raise

@@ -40,7 +40,7 @@ def completion(
         sys.stdout.write(f"{script}\n")
         return
     from acr.cli.console import clean, out
-    from acr.cli.toml import replace_file
+    from acr.files import replace_file
 
     file = _place(chosen)
     replace_file(file, f"{script}\n")

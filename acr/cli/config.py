@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-import os
-import shlex
-import subprocess
 import sys
 import tomllib
 import types
@@ -20,9 +17,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from acr import settings
+from acr.cli.editor import open_editor
 from acr.cli.run import AsJson
-from acr.cli.toml import dotted, key_path, parsed, replace_file, spelt, with_value
-from acr.errors import AcrError, SettingsError, UsageError
+from acr.cli.toml import dotted, key_path, parsed, spelt, with_value
+from acr.errors import SettingsError, UsageError
+from acr.files import replace_file
 
 __all__ = ["Leaf", "app", "leaves"]
 
@@ -144,7 +143,7 @@ def edit() -> None:
     draft = file.with_name("config.draft.toml")
     if not draft.exists():
         replace_file(draft, _text(file) or _template())
-    _open_editor(draft)
+    open_editor(draft)
     text = _text(draft)
     if text in (_text(file), _template()):
         draft.unlink()
@@ -288,14 +287,3 @@ def _example(value: Any) -> str:
     if value is None:
         return "1.0"
     return "[]" if value == () else spelt(value)
-
-
-def _open_editor(file: Path) -> None:
-    """The user's editor on `file`, until it is closed. Raises AcrError when it fails."""
-    command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    try:
-        done = subprocess.run([*shlex.split(command), str(file)], check=False)
-    except (OSError, ValueError) as e:
-        raise AcrError(f"the editor {command!r} could not be started ({e}); set EDITOR") from None
-    if done.returncode:
-        raise AcrError(f"the editor {command!r} ended with {done.returncode}; nothing was changed")

@@ -32,9 +32,9 @@ def init(
     path = settings.home() / "config.toml"
     written = bool(present) and not path.exists() and _agreed(present, yes=yes or as_json)
     if written:
-        from acr.agents.profiles import write_text
+        from acr.files import replace_file
 
-        write_text(path, _config(present))
+        replace_file(path, _config(present))
     if as_json:
         emit_json({"agents": found, "pool": present, "config": str(path), "written": written})
     else:

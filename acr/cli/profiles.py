@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from acr.cli.editor import open_editor
 from acr.cli.run import AsJson
-from acr.errors import AcrError, UsageError
+from acr.errors import UsageError
 from acr.nouns import Price, Profile, Tier
 
-__all__ = ["app", "codex_home"]
+__all__ = ["app"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -119,10 +117,7 @@ def edit(name: Name) -> None:
     with tempfile.TemporaryDirectory(prefix="acr-") as folder:
         draft = Path(folder) / f"{name}.toml"
         shutil.copyfile(found.path, draft)
-        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-        done = subprocess.run([*shlex.split(editor), str(draft)], check=False)
-        if done.returncode:
-            raise AcrError(f"$EDITOR ({editor}) ended with exit code {done.returncode}")
+        open_editor(draft)
         out().print(clean(f"written: {save(load_file(draft))}"))
 
 
@@ -138,22 +133,18 @@ def remove(name: Name) -> None:
 @app.command()
 def sync(*, as_json: AsJson = False) -> None:
     """Writes acr-NAME.config.toml into Codex's home for each Codex profile."""
+    from acr.agents.codex import home
     from acr.agents.profiles import load_all
     from acr.agents.profiles import sync as make
     from acr.cli.console import clean, emit_json, out
 
-    done = make(load_all().values(), codex_home())
+    done = make(load_all().values(), home())
     if as_json:
         emit_json(done)
         return
     for what in ("written", "unchanged", "removed"):
         for name in getattr(done, what):
-            out().print(clean(f"{what}: {codex_home() / name}"))
-
-
-def codex_home() -> Path:
-    """Codex's own folder."""
-    return Path(os.environ.get("CODEX_HOME") or "~/.codex").expanduser()
+            out().print(clean(f"{what}: {home() / name}"))
 
 
 def _known(name: str) -> Profile:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from acr.cli.editor import open_editor
 from acr.errors import UsageError
 
 __all__ = ["LIMIT", "read_prompt"]
@@ -49,23 +48,11 @@ def _read_file(path: Path) -> bytes:
 
 
 def _edit() -> bytes:
-    """What the user leaves in the editor ($VISUAL, $EDITOR, else vi)."""
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    """What the user leaves in the editor."""
     with tempfile.TemporaryDirectory(prefix="acr-") as folder:
         path = Path(folder) / "prompt.md"
         path.touch(mode=0o600)
-        try:
-            done = subprocess.run([*shlex.split(editor), str(path)], check=False)
-        except (OSError, ValueError) as e:
-            reason = getattr(e, "strerror", None) or str(e)
-            raise UsageError(
-                f"the editor {editor!r} cannot be started: {reason}; set EDITOR, or give the "
-                'prompt: acr "PROMPT"'
-            ) from None
-        if done.returncode:
-            raise UsageError(
-                f"the editor {editor!r} ended with {done.returncode}; nothing was done"
-            )
+        open_editor(path)
         return _read_file(path)
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import os
 import re
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from acr.errors import SettingsError
 
-__all__ = ["dotted", "key_path", "parsed", "replace_file", "spelt", "with_value"]
+__all__ = ["dotted", "key_path", "parsed", "spelt", "with_value"]
 
 _BASIC = r'"(?:\\.|[^"\\])*"'
 _LITERAL = r"'[^']*'"
@@ -56,24 +54,6 @@ def parsed(text: str, file: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
         raise SettingsError(f"{file}: {e}; mend that line, or use `acr config edit`") from None
-
-
-def replace_file(file: Path, text: str) -> None:
-    """Puts `text` in place of `file` in one step; its mode is kept and a link is followed."""
-    target = Path(os.path.realpath(file))
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mode = target.stat().st_mode & 0o7777 if target.exists() else 0o600
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with open(descriptor, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def _spliced(text: str, key: tuple[str, ...], written: str) -> str:

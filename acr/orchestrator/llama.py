@@ -4,10 +4,7 @@ from __future__ import annotations
 
 __all__ = ["available"]
 
-FIX = (
-    "acr works without it; to add it: CMAKE_ARGS='-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF' "
-    "pip install 'acr[orchestrator]' (needs a C++ compiler, takes minutes)"
-)
+FIX = "acr works without it; to add it install a C++ compiler and run ./install.sh again"
 
 
 def available() -> tuple[bool, str]:
