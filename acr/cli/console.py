@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 __all__ = ["clean", "emit_json", "err", "out", "table"]
+
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @cache
@@ -34,7 +37,9 @@ def err() -> Console:
 
 def emit_json(data: Any) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(to_json(data), ensure_ascii=False, indent=2) + "\n")
+    text = json.dumps(to_json(data), ensure_ascii=False, indent=2)
+    # bytes of a path that are not UTF-8 become JSON escapes, which Python reads back as they were
+    sys.stdout.write(SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
