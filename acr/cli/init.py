@@ -39,7 +39,8 @@ def init(
         emit_json({"agents": found, "pool": present, "config": str(path), "written": written})
     else:
         for name, seen in found.items():
-            state = f"{seen.version or 'found'}, {seen.auth}" if seen.found else seen.hint
+            about = ", ".join(filter(None, (seen.version or "found", seen.auth)))
+            state = about if seen.found else seen.hint
             out().print(clean(f"{'✓' if seen.found else '·'} {name}: {state}"))
     if not present:
         raise AgentError("no coding agent is installed; install one of those above, then acr init")

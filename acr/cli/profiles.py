@@ -41,14 +41,15 @@ def list_profiles(*, as_json: AsJson = False) -> None:
     if as_json:
         emit_json([{"profile": p, "installed": present[p.agent]} for p in profiles])
         return
-    shown = table("profile", "agent", "model", "effort", "tier", "in/out $ per M", "installed")
+    shown = table("profile", "model and effort", "tier", "$ in/out")
     for p in profiles:
         cost = prices.price(p)
-        price = f"{cost.input:g}/{cost.output:g}" if cost else "unknown"
-        there = "yes" if present[p.agent] else "no"
-        row = (p.name, p.agent, p.model, p.effort or "", p.tier, price, there)
-        shown.add_row(*map(clean, row))
+        price = f"{cost.input:.2g}/{cost.output:.2g}" if cost else "unknown"
+        model = f"{p.model} {p.effort}" if p.effort else p.model
+        name = f"{'✓' if present[p.agent] else '·'} {p.name}"
+        shown.add_row(*map(clean, (name, model, p.tier, price)))
     out().print(shown)
+    out().print("✓ its agent is installed · USD per million tokens")
 
 
 @app.command()

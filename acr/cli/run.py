@@ -43,7 +43,7 @@ Budget = Annotated[float | None, typer.Option(help="USD for all tries together."
 Tries = Annotated[int | None, typer.Option("--max-tries", help="Profiles that may try.", min=1)]
 NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not run the tests.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object at the end, on stdout.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the summary.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Everything the agent says.")]
 

@@ -71,7 +71,11 @@ def _shipped() -> Any:
     from fastembed import TextEmbedding
 
     return TextEmbedding(
-        SHIPPED_AS, specific_model_path=str(folder), threads=1, local_files_only=True
+        SHIPPED_AS,
+        cache_dir=str(folder),  # else fastembed makes a folder among the temporary files
+        specific_model_path=str(folder),
+        threads=1,
+        local_files_only=True,
     )
 
 
