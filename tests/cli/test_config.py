@@ -290,7 +290,7 @@ def test_an_editor_that_fails_changes_nothing(
 ) -> None:
     file.write_text("[agents]\ntimeout = 1\n")
     monkeypatch.setenv("VISUAL", command)
-    assert run(["config", "edit"]) == 1
+    assert run(["config", "edit"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert file.read_text() == "[agents]\ntimeout = 1\n"
 
