@@ -117,6 +117,8 @@ class Limits:
     """Open files."""
     copy: int = _within(4096, 1)
     """MiB that the private copy of the repository may hold."""
+    entries: int = 500_000
+    """Files and folders that the private copy of the repository may hold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import pytest
 
 from acr import settings
 
-SERIAL = ("real_agents", "verifier")
+pytest_plugins = ["tests.engines"]
+SERIAL = ("abuse", "real_agents", "verifier")
 """Folders whose tests start agents or engines: two at a time they would only disturb each other."""
 
 

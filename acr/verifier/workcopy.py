@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import shutil
 import stat
 import subprocess
 import tempfile
@@ -19,11 +18,10 @@ from acr.nouns import Snapshot
 from acr.settings import Limits
 from acr.verifier.sandbox.engine import NOBODY
 from acr.verifier.sandbox.limits import MIB
+from acr.verifier.sandbox.system import remove_tree
 
 __all__ = ["copy", "dependencies", "own", "remove", "rewind", "sweep", "write"]
 
-FILES = 500_000
-"""More entries than this are not copied."""
 BATCH = 500
 """Paths handed to one cp."""
 DEPENDENCIES = ("node_modules", ".venv", "venv", "target", "vendor", ".tox", "build", "dist")
@@ -99,10 +97,11 @@ def _survey(root: Path, limits: Limits) -> _Survey:
                 found.size += info.st_blocks * 512
             elif not stat.S_ISLNK(info.st_mode):
                 found.unwanted.append(path)
-        if found.size > cap or found.entries > FILES:
+        if found.size > cap or found.entries > limits.entries:
             raise SandboxError(
-                f"{root} is too large for a private copy (over {limits.copy} MiB or {FILES} "
-                "files). Tests were not run: raise verifier.limits.copy in config.toml or clean up"
+                f"{root} is too large for a private copy (over {limits.copy} MiB or "
+                f"{limits.entries} files). Tests were not run: raise copy or entries of "
+                "verifier.limits in config.toml or clean up"
             )
     return found
 
@@ -151,7 +150,7 @@ def _cp() -> tuple[str, ...]:
 
 def _drop(path: bytes) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
+        remove_tree(Path(os.fsdecode(path)))
     elif os.path.lexists(path):
         os.unlink(path)
 
@@ -240,14 +239,8 @@ def _note(seen: hashlib._Hash, path: bytes) -> None:
 
 
 def remove(target: Path) -> None:
-    """Removes a copy made by `copy` with its outer folder; read-only folders are no obstacle."""
-    outer = target.parent
-    shutil.rmtree(outer, ignore_errors=True)
-    if outer.exists():
-        for path in _tree(outer):
-            if stat.S_ISDIR(os.lstat(path).st_mode):
-                os.chmod(path, 0o700)
-        shutil.rmtree(outer, ignore_errors=True)
+    """Removes a copy made by `copy` with its outer folder, whatever tests made of it."""
+    remove_tree(target.parent)
 
 
 def sweep(runs: Path) -> None:

@@ -16,7 +16,7 @@ from acr.nouns import Attempt, Repository, Task, TestCommand, Verdict
 from acr.settings import Limits, VerifierSettings
 from acr.verifier.sandbox.engine import Sandbox
 from acr.verifier.verdict import prepare
-from tests.verifier.conftest import PYTHON, missing
+from tests.engines import PYTHON, missing
 
 PYTEST = TestCommand((sys.executable, "-m", "pytest"), "pytest", "test")
 UNITTEST = TestCommand((PYTHON, "-m", "unittest", "-v"), "unittest", "test")

@@ -15,9 +15,10 @@ from acr.errors import SandboxError
 from acr.settings import Limits
 from acr.verifier.sandbox import process
 from acr.verifier.sandbox.engine import HOME, NOBODY, Job, Probe, SandboxResult
-from acr.verifier.sandbox.limits import MIB, Cgroup, Watchdog, rlimits
+from acr.verifier.sandbox.limits import MIB, Cgroup, rlimits
 from acr.verifier.sandbox.seccomp import filter_program
 from acr.verifier.sandbox.system import ROOTS, SHM, SHOWN, TMP, TRIAL, etc
+from acr.verifier.sandbox.watchdog import Watchdog
 
 __all__ = ["Bubblewrap"]
 
@@ -92,6 +93,7 @@ class Bubblewrap:
                 pass_fds=fds,
             )
             oom = ended.stopped == "memory" or bool(cgroup and cgroup.killed_for_memory())
+            refused = bool(cgroup and cgroup.refused_processes())
         code = ended.code
         return SandboxResult(
             engine=self.name,
@@ -104,6 +106,7 @@ class Bubblewrap:
             timed_out=ended.stopped == "wall",
             oom=oom,
             disk_full=ended.stopped == "disk",
+            pids_reached=refused,
             enforced=_enforced(job.limits, cgroup),
         )
 
@@ -175,7 +178,8 @@ def _view(job: Job, files: Mapping[str, int]) -> list[str]:
     ]
     size = str(job.limits.tmp * MIB)
     view += ["--perms", "1777", "--size", size, "--tmpfs", TMP]
-    view += ["--perms", "0777", "--size", size, "--tmpfs", HOME, "--proc", "/proc", "--dev", "/dev"]
+    view += ["--perms", "0777", "--size", size, "--tmpfs", HOME, "--proc", "/proc"]
+    view += ["--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
     view += ["--perms", "1777", "--size", str(SHM), "--tmpfs", "/dev/shm"]  # noqa: S108 - inside
     binds = [("--ro-bind", p, p) for p in sorted(job.readonly, key=lambda p: len(p.parts))]
     binds += [("--bind", job.copy, job.at)]
@@ -190,7 +194,7 @@ def _view(job: Job, files: Mapping[str, int]) -> list[str]:
         view += [option, str(source), str(target)]
     for name, value in {**job.env, "HOME": HOME}.items():
         view += ["--setenv", name, value]
-    return [*view, "--chdir", "/", "--remount-ro", "/"]
+    return [*view, "--chdir", "/", "--remount-ro", "/dev", "--remount-ro", "/"]
 
 
 def _system(files: Mapping[str, int]) -> list[str]:

@@ -66,6 +66,8 @@ class SandboxResult:
     """Some process was killed for memory; the command may have survived that."""
     disk_full: bool = False
     """It was stopped because the copy grew past its limit or the host's disk ran out."""
+    pids_reached: bool = False
+    """Some process could not be started because there were too many, as far as a cgroup tells."""
     died: str = ""
     """Why the engine itself failed; then nothing else here is evidence."""
     enforced: Mapping[str, str | None] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What holds a process tree to its limits where the engine does not: cgroups and a watchdog."""
+"""What the kernel holds a process tree to where the engine does not: rlimits and cgroups."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import contextlib
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from acr.settings import Limits
 
-__all__ = ["MIB", "Cgroup", "Watchdog", "folder_bytes", "rlimits", "tree_bytes"]
+__all__ = ["MIB", "Cgroup", "refused_processes", "rlimits"]
 
 MIB = 1024 * 1024
-FREE_DISK = 256 * MIB
-"""Below this much free space on the copy's disk a run is stopped."""
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN = re.compile(r"acr-(\d+)-[0-9a-f]+")
 
@@ -59,10 +56,19 @@ class Cgroup:
                 made._set(folder, limits)
         except OSError:
             made.holds.clear()
-        if made.holds >= {"memory", "pids"}:
+        if made.holds >= {"memory", "pids"} and made.joinable:
             return made
         made.remove()
         return None
+
+    @property
+    def joinable(self) -> bool:
+        """Whether this process may put its children in: cgroup v2 asks the common parent too."""
+        files = [folder / "cgroup.procs" for folder in self.folders]
+        if not (_CGROUPS / "cgroup.controllers").exists():
+            return all(os.access(file, os.W_OK) for file in files)
+        shared = [file.parents[1] / "cgroup.procs" for file in files]
+        return all(os.access(file, os.W_OK) for file in [*files, *shared])
 
     def _set(self, folder: Path, limits: Limits) -> None:
         for file, holds, value in _values(limits):
@@ -79,15 +85,12 @@ class Cgroup:
 
     def killed_for_memory(self) -> bool:
         """Whether the kernel killed a process of the cgroup for memory."""
-        return any(self._count(file) for file in ("memory.oom_control", "memory.events"))
+        files = ("memory.oom_control", "memory.events")
+        return any(_event(f / file, "oom_kill") for f in self.folders for file in files)
 
-    def _count(self, file: str) -> int:
-        total = 0
-        for folder in self.folders:
-            with contextlib.suppress(OSError):
-                pairs = (line.split() for line in (folder / file).read_text().splitlines())
-                total += sum(int(pair[1]) for pair in pairs if pair[0] == "oom_kill")
-        return total
+    def refused_processes(self) -> bool:
+        """Whether a process could not be started because there were too many."""
+        return any(_event(folder / "pids.events", "max") for folder in self.folders)
 
     def remove(self) -> None:
         """Removes the cgroup; waits up to a second for its last process to be gone."""
@@ -99,6 +102,26 @@ class Cgroup:
                     self.folders.remove(folder)
             if self.folders:
                 time.sleep(0.005)
+
+
+def _event(file: Path, name: str) -> bool:
+    """Whether the kernel counted an event of the cgroup that `file` belongs to."""
+    with contextlib.suppress(OSError):
+        pairs = (line.split() for line in file.read_text().splitlines())
+        return any(int(pair[1]) for pair in pairs if pair[0] == name)
+    return False
+
+
+def refused_processes(pid: int) -> bool:
+    """Cgroup.refused_processes of the cgroup that process `pid` is in; False once it is gone."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers in ("", "pids"):
+                folder = _CGROUPS / controllers / path.lstrip("/")
+                if _event(folder / "pids.events", "max"):
+                    return True
+    return False
 
 
 def _parents() -> list[Path]:
@@ -131,80 +154,3 @@ def _sweep(parent: Path) -> None:
         if own and not Path(f"/proc/{own[1]}").exists():
             with contextlib.suppress(OSError):
                 folder.rmdir()
-
-
-class Watchdog:
-    """Looks at a running process tree now and then, and says when it is too much."""
-
-    def __init__(self, limits: Limits, folders: Sequence[Path], memory: bool = True) -> None:
-        """`folders` may grow to `limits.copy`; `memory` is off where a cgroup counts it."""
-        self._limits, self._folders, self._memory = limits, folders, memory
-        self._next_disk = 0.0
-
-    def look(self, pid: int | None) -> str:
-        """'memory' or 'disk' when the tree below `pid` must be stopped, else "".
-
-        Memory is looked at on every call, the disk at most once a second and never for more
-        than a tenth of the time.
-        """
-        if self._memory and pid is not None and tree_bytes(pid) > self._limits.memory * MIB:
-            return "memory"
-        now = time.monotonic()
-        if now < self._next_disk:
-            return ""
-        over = self._disk_is_over()
-        self._next_disk = time.monotonic() + max(1.0, 10 * (time.monotonic() - now))
-        return "disk" if over else ""
-
-    def _disk_is_over(self) -> bool:
-        cap = self._limits.copy * MIB
-        return any(
-            shutil.disk_usage(folder).free < FREE_DISK or folder_bytes(folder, cap) > cap
-            for folder in self._folders
-        )
-
-
-def tree_bytes(pid: int) -> int:
-    """Resident bytes of a process and its descendants; 0 where /proc is not there.
-
-    Pages that processes share are counted once (Pss) where the kernel tells.
-    """
-    return sum(_resident(p) for p in _descendants(pid))
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    waiting = [pid]
-    while waiting:
-        one = waiting.pop()
-        yield one
-        with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{one}/task"):
-                children = Path(f"/proc/{one}/task/{task}/children").read_text()
-                waiting.extend(int(child) for child in children.split())
-
-
-def _resident(pid: int) -> int:
-    with contextlib.suppress(OSError):
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        plain = pages * os.sysconf("SC_PAGE_SIZE")
-        if plain < 64 * MIB:
-            return plain
-        with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    return int(line.split()[1]) * 1024
-        return plain
-    return 0
-
-
-def folder_bytes(folder: Path, stop_at: int) -> int:
-    """Bytes on disk below `folder`, links not followed; stops counting past `stop_at`."""
-    total, waiting = 0, [os.fsencode(folder)]
-    while waiting and total <= stop_at:
-        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):
-                    total += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-    return total

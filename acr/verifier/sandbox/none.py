@@ -9,7 +9,9 @@ from pathlib import Path
 
 from acr.verifier.sandbox import process
 from acr.verifier.sandbox.engine import Job, Probe, SandboxResult
-from acr.verifier.sandbox.limits import Watchdog, rlimits
+from acr.verifier.sandbox.limits import rlimits
+from acr.verifier.sandbox.system import remove_tree
+from acr.verifier.sandbox.watchdog import Watchdog
 
 __all__ = ["NoSandbox"]
 
@@ -46,7 +48,8 @@ class NoSandbox:
         watched = Watchdog(job.limits, [job.copy, *([job.results] if job.results else [])])
         held = json.dumps(rlimits(job.limits, pids=False))
         start = [sys.executable, "-I", "-S", "-c", _LIMIT_AND_EXEC, held]
-        with tempfile.TemporaryDirectory(prefix="acr-home-", ignore_cleanup_errors=True) as home:
+        home = tempfile.mkdtemp(prefix="acr-home-")
+        try:
             ended = process.run(
                 [*start, *(_moved(job, word) for word in job.command)],
                 job.limits,
@@ -54,6 +57,8 @@ class NoSandbox:
                 env={**{k: _moved(job, v) for k, v in job.env.items()}, "HOME": home},
                 watched=watched,
             )
+        finally:
+            remove_tree(Path(home))
         code, stopped = ended.code, ended.stopped
         return SandboxResult(
             engine=self.name,

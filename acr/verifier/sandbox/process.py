@@ -16,7 +16,8 @@ from pathlib import Path
 from acr.errors import SandboxError
 from acr.settings import Limits
 from acr.verifier.sandbox.engine import Output
-from acr.verifier.sandbox.limits import MIB, Watchdog
+from acr.verifier.sandbox.limits import MIB
+from acr.verifier.sandbox.watchdog import Watchdog
 
 __all__ = ["Ended", "Kept", "run"]
 

@@ -1,101 +1,53 @@
-"""A seccomp filter in classic BPF: system calls that no test suite needs are refused."""
+"""Which system calls tests may make: a filter in classic BPF, and the same as Docker's profile."""
 
 from __future__ import annotations
 
+import json
 import platform
 import struct
-from typing import NamedTuple
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
 
-__all__ = ["filter_program"]
+__all__ = ["docker_profile", "filter_program"]
 
-
-class _Machine(NamedTuple):
-    audit: int
-    """AUDIT_ARCH_* of linux/audit.h."""
-    denied: tuple[int, ...]
-    clone: int
-    clone3: int
-
-
-_NAMES = [
-    "ptrace",
-    "process_vm_readv",
-    "process_vm_writev",
-    "bpf",
-    "perf_event_open",
-    "keyctl",
-    "add_key",
-    "request_key",
-    "userfaultfd",
-    "io_uring_setup",
-    "io_uring_enter",
-    "io_uring_register",
-    "mount",
-    "umount2",
-    "pivot_root",
-    "chroot",
-    "setns",
-    "unshare",
-    "open_tree",
-    "move_mount",
-    "fsopen",
-    "fsconfig",
-    "fsmount",
-    "fspick",
-    "mount_setattr",
-    "open_by_handle_at",
-    "kexec_load",
-    "kexec_file_load",
-    "init_module",
-    "finit_module",
-    "delete_module",
-    "pidfd_getfd",
-]
-"""What the numbers below stand for, in order."""
-
-_SHARED = {
-    "io_uring_setup": 425,
-    "io_uring_enter": 426,
-    "io_uring_register": 427,
-    "open_tree": 428,
-    "move_mount": 429,
-    "fsopen": 430,
-    "fsconfig": 431,
-    "fsmount": 432,
-    "fspick": 433,
-    "pidfd_getfd": 438,
-    "mount_setattr": 442,
-}
-"""Numbers that are the same on every machine."""
-_X86_64 = {
-    "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "bpf": 321,
-    "perf_event_open": 298, "keyctl": 250, "add_key": 248, "request_key": 249,
-    "userfaultfd": 323, "mount": 165, "umount2": 166, "pivot_root": 155, "chroot": 161,
-    "setns": 308, "unshare": 272, "open_by_handle_at": 304, "kexec_load": 246,
-    "kexec_file_load": 320, "init_module": 175, "finit_module": 313, "delete_module": 176,
+DENIED: dict[str, tuple[int | None, int | None]] = {
+    "acct": (163, 89), "add_key": (248, 217), "bpf": (321, 280), "chroot": (161, 51),
+    "clock_adjtime": (305, 266), "clock_settime": (227, 112), "delete_module": (176, 106),
+    "fanotify_init": (300, 262), "finit_module": (313, 273), "fsconfig": (431, 431),
+    "fsmount": (432, 432), "fsopen": (430, 430), "fspick": (433, 433),
+    "init_module": (175, 105), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
+    "io_uring_setup": (425, 425), "ioperm": (173, None), "iopl": (172, None),
+    "kcmp": (312, 272), "kexec_file_load": (320, 294), "kexec_load": (246, 104),
+    "keyctl": (250, 219), "lookup_dcookie": (212, 18), "memfd_secret": (447, 447),
+    "migrate_pages": (256, 238), "mount": (165, 40), "mount_setattr": (442, 442),
+    "move_mount": (429, 429), "move_pages": (279, 239), "name_to_handle_at": (303, 264),
+    "open_by_handle_at": (304, 265), "open_tree": (428, 428), "perf_event_open": (298, 241),
+    "pidfd_getfd": (438, 438), "pivot_root": (155, 41), "process_madvise": (440, 440),
+    "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "ptrace": (101, 117),
+    "quotactl": (179, 60), "quotactl_fd": (443, 443), "reboot": (169, 142),
+    "request_key": (249, 218), "setdomainname": (171, 162), "sethostname": (170, 161),
+    "setns": (308, 268), "settimeofday": (164, 170), "swapoff": (168, 225),
+    "swapon": (167, 224), "syslog": (103, 116), "umount2": (166, 39), "unshare": (272, 97),
+    "userfaultfd": (323, 282), "vhangup": (153, 58),
 }  # fmt: skip
-_AARCH64 = {
-    "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "bpf": 280,
-    "perf_event_open": 241, "keyctl": 219, "add_key": 217, "request_key": 218,
-    "userfaultfd": 282, "mount": 40, "umount2": 39, "pivot_root": 41, "chroot": 51,
-    "setns": 268, "unshare": 97, "open_by_handle_at": 265, "kexec_load": 104,
-    "kexec_file_load": 294, "init_module": 105, "finit_module": 273, "delete_module": 106,
-}  # fmt: skip
-
-
-def _machine(audit: int, own: dict[str, int], clone: int) -> _Machine:
-    numbers = {**_SHARED, **own}
-    return _Machine(audit, tuple(numbers[name] for name in _NAMES), clone, 435)
-
-
-_MACHINES = {
-    "x86_64": _machine(0xC000003E, _X86_64, 56),
-    "aarch64": _machine(0xC00000B7, _AARCH64, 220),
+"""Calls that no test suite needs: name -> number on (x86_64, aarch64)."""
+UNKNOWN = 463
+"""From this number on calls are newer than this list; they are the same on every machine."""
+FAMILIES = (1, 2, 10, 16)
+"""Sockets: unix, IPv4, IPv6, netlink. No network namespace holds vsock, which leads to a
+virtual machine's host."""
+_MACHINES = {"x86_64": (0, 0xC000003E, 56, 41), "aarch64": (1, 0xC00000B7, 220, 198)}
+"""Column of DENIED, AUDIT_ARCH_* of linux/audit.h, clone, socket."""
+_ARCHITECTURES = {
+    "x86_64": "SCMP_ARCH_X86_64",
+    "aarch64": "SCMP_ARCH_AARCH64",
+    "arm64": "SCMP_ARCH_AARCH64",
 }
-
+_CLONE3 = 435
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _IF_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_EPERM, _ENOSYS = 1, 38
+_EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
 _NUMBER, _ARCH, _FIRST_ARGUMENT = 0, 4, 16
 """Offsets in struct seccomp_data."""
 _CLONE_NEWUSER = 0x10000000
@@ -106,23 +58,43 @@ def filter_program(machine: str | None = None) -> bytes | None:
     """The filter for bwrap's --seccomp; None for a machine whose call numbers are not known.
 
     Denied calls fail with EPERM, clone with CLONE_NEWUSER too; clone3, whose flags a filter
-    cannot see, fails with ENOSYS so that libc falls back to clone; another machine's calls kill.
+    cannot see, and calls newer than this list fail with ENOSYS so that programs fall back;
+    other families of sockets do not exist; another machine's calls kill.
     """
     known = _MACHINES.get(machine or platform.machine())
-    if known is None:
-        return None
-    code = [(_LOAD, 0, 0, _ARCH), (_IF_EQUAL, 1, 0, known.audit), (_RETURN, 0, 0, _KILL)]
-    code += [(_LOAD, 0, 0, _NUMBER)]
-    if known.audit == _MACHINES["x86_64"].audit:
-        code += [(_IF_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _KILL)]
-    for number in known.denied:
-        code += [(_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | _EPERM)]
-    code += [(_IF_EQUAL, 0, 1, known.clone3), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
-    code += [
-        (_IF_EQUAL, 0, 3, known.clone),
-        (_LOAD, 0, 0, _FIRST_ARGUMENT),
-        (_IF_BITS, 0, 1, _CLONE_NEWUSER),
-        (_RETURN, 0, 0, _ERRNO | _EPERM),
-        (_RETURN, 0, 0, _ALLOW),
-    ]
-    return b"".join(struct.pack("HBBI", *step) for step in code)
+    return known and b"".join(struct.pack("HBBI", *step) for step in _steps(*known))
+
+
+def _steps(column: int, audit: int, clone: int, socket: int) -> Iterator[tuple[int, int, int, int]]:
+    """Instructions: code, jump when true, jump when false, value."""
+    yield from [(_LOAD, 0, 0, _ARCH), (_IF_EQUAL, 1, 0, audit), (_RETURN, 0, 0, _KILL)]
+    yield (_LOAD, 0, 0, _NUMBER)
+    if column == 0:
+        yield from [(_IF_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _KILL)]
+    yield from [(_IF_AT_LEAST, 0, 1, UNKNOWN), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
+    for numbers in DENIED.values():
+        if (number := numbers[column]) is not None:
+            yield from [(_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | _EPERM)]
+    yield from [(_IF_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
+    yield from [(_IF_EQUAL, 0, 3, clone), (_LOAD, 0, 0, _FIRST_ARGUMENT)]
+    yield from [(_IF_BITS, 0, 1, _CLONE_NEWUSER), (_RETURN, 0, 0, _ERRNO | _EPERM)]
+    yield from [(_LOAD, 0, 0, _NUMBER), (_IF_EQUAL, 0, len(FAMILIES) + 2, socket)]
+    yield (_LOAD, 0, 0, _FIRST_ARGUMENT)
+    for left, family in zip(range(len(FAMILIES), 0, -1), FAMILIES, strict=True):
+        yield (_IF_EQUAL, left, 0, family)
+    yield from [(_RETURN, 0, 0, _ERRNO | _EAFNOSUPPORT), (_RETURN, 0, 0, _ALLOW)]
+
+
+@cache
+def docker_profile() -> str:
+    """The same as JSON for container engines: what data/syscalls.txt does not list is denied."""
+    names = (resources.files("acr") / "data" / "syscalls.txt").read_text("ascii").split()
+    bits = {"index": 0, "value": _CLONE_NEWUSER, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
+    families = [[{"index": 0, "value": family, "op": "SCMP_CMP_EQ"}] for family in FAMILIES]
+    allowed = [("clone", [bits]), *(("socket", one) for one in families)]
+    rules: list[dict[str, object]] = [{"names": names, "action": "SCMP_ACT_ALLOW"}]
+    rules += [{"names": [n], "action": "SCMP_ACT_ALLOW", "args": args} for n, args in allowed]
+    rules += [{"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS}]
+    machine = _ARCHITECTURES.get(platform.machine())
+    architectures = {"architectures": [machine]} if machine else {}
+    return json.dumps({"defaultAction": "SCMP_ACT_ERRNO", **architectures, "syscalls": rules})

@@ -1,15 +1,17 @@
-"""What every sandbox shows of the host's own system, and the few files it has of its own."""
+"""The host around every sandbox: what is shown of it, and what is cleared away on it."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
 from pathlib import Path
 
 from acr.settings import Limits
 from acr.verifier.sandbox.engine import HOME
 from acr.verifier.sandbox.limits import MIB
 
-__all__ = ["ROOTS", "SHM", "SHOWN", "TMP", "TRIAL", "etc"]
+__all__ = ["ROOTS", "SHM", "SHOWN", "TMP", "TRIAL", "etc", "remove_tree"]
 
 ROOTS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 """Folders below / that are links into /usr on most systems."""
@@ -35,3 +37,16 @@ def etc(user: int) -> dict[str, bytes]:
         with contextlib.suppress(OSError):
             files[name] = Path("/etc", name).read_bytes()
     return files
+
+
+def remove_tree(folder: Path) -> None:
+    """Removes `folder`, however deep it is and whichever of its folders were closed.
+
+    By rm, which knows no longest path; links in it are not followed.
+    """
+    for prepare in ((), ("chmod", "-R", "u+rwx", "--", str(folder))):
+        if prepare:
+            subprocess.run(prepare, stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(["rm", "-rf", "--", folder], stderr=subprocess.DEVNULL, check=False)
+        if not os.path.lexists(folder):
+            return

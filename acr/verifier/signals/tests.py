@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from acr.errors import SandboxError
 from acr.nouns import TestCommand, TestDiff
 from acr.settings import Limits
 from acr.verifier.sandbox.engine import NOBODY, Job, Sandbox, SandboxResult
+from acr.verifier.sandbox.system import remove_tree
 from acr.verifier.sandbox.toolchain import Toolchain
 from acr.verifier.signals import runners
 from acr.verifier.signals.results import Results, State, UnreadableError, plain
@@ -98,7 +98,7 @@ def run_tests(
             return Run("not run", why=str(e))
         return _read(ran, prepared, copy, at)
     finally:
-        shutil.rmtree(where, ignore_errors=True)
+        remove_tree(where)
 
 
 def _read(ran: SandboxResult, prepared: runners.Plan, copy: Path, at: Path) -> Run:

@@ -12,9 +12,10 @@ from acr.settings import Limits, VerifierSettings
 from acr.verifier.sandbox import choose, engines
 from acr.verifier.sandbox.docker import Docker
 from acr.verifier.sandbox.engine import Job, Sandbox
-from acr.verifier.sandbox.limits import MIB, folder_bytes, tree_bytes
+from acr.verifier.sandbox.limits import MIB
 from acr.verifier.sandbox.none import NoSandbox
 from acr.verifier.sandbox.seccomp import filter_program
+from acr.verifier.sandbox.watchdog import folder_size, tree_bytes
 
 
 @pytest.fixture
@@ -106,7 +107,9 @@ def test_sizes_of_trees_and_folders_are_counted(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "file").write_bytes(b"x" * MIB)
     (tmp_path / "loop").symlink_to(tmp_path)
-    assert MIB <= folder_bytes(tmp_path, 10 * MIB) < 2 * MIB
+    size, entries, whole = folder_size(tmp_path, 10 * MIB)
+    assert MIB <= size < 2 * MIB
+    assert (entries, whole) == (4, True)
     with subprocess.Popen(["sh", "-c", "sleep 30 & wait"]) as child:
         assert tree_bytes(child.pid) > 0
         subprocess.run(["pkill", "-P", str(child.pid)], check=False)

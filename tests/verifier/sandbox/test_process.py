@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from acr.errors import SandboxError
 from acr.settings import Limits
 from acr.verifier.sandbox import process
-from acr.verifier.sandbox.limits import Watchdog
 from acr.verifier.sandbox.process import Kept
+from acr.verifier.sandbox.watchdog import Watchdog
 
 ENV = {"PATH": "/usr/bin:/bin"}
 
