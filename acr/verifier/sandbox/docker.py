@@ -124,7 +124,7 @@ class Docker:
         except engine_errors() as e:
             return self._result(job, begun, died=f"the Docker engine failed: {line(e)}")
         finally:
-            put_down(running.container, running.pid)
+            put_down(running.container)
 
     def _supervise(self, running: _Running, job: Job, begun: float) -> SandboxResult:
         from docker.errors import APIError

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ LABEL = "dev.acr.run"
 OWNER = "dev.acr.owner"
 API_TIMEOUT = 20
 """Seconds that one call to the engine may take."""
+LAST_STARTS = 2.0
+"""Seconds in which a container that the engine was starting as it died may still appear."""
 _REMOVE_WHEN_ORPHANED = """
 import http.client, socket, sys
 if sys.stdin.buffer.read():
@@ -139,14 +142,22 @@ def labels() -> dict[str, str]:
     return {LABEL: "1", OWNER: _owner(os.getpid())}
 
 
-def put_down(container: Any, pid: int) -> None:
-    """Removes a container; where the engine fails at that, its processes are killed.
-
-    `pid` is its first process on the host, 0 when unknown.
-    """
+def put_down(container: Any) -> None:
+    """Removes a container; where the engine fails at that, its processes are killed."""
     try:
         container.remove(force=True, v=True)
     except engine_errors():
+        deadline = time.monotonic() + LAST_STARTS
+        while time.monotonic() < deadline:
+            for pid in _processes(container.id):
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+
+
+def _processes(container: str) -> Iterator[int]:
+    """Host processes that are in the cgroup of a container, by its id."""
+    for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if pid and container.id in Path(f"/proc/{pid}/cgroup").read_text():
-                os.kill(pid, signal.SIGKILL)
+            if container in (folder / "cgroup").read_text():
+                yield int(folder.name)
