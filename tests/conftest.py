@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,12 @@ from acr import settings
 pytest_plugins = ["tests.engines"]
 SERIAL = ("abuse", "real_agents", "verifier")
 """Folders whose tests start agents or engines: two at a time they would only disturb each other."""
+
+
+def pytest_configure() -> None:
+    """Signals do in the tests' children what they do in a terminal, even below nohup or `&`."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

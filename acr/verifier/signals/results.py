@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -34,6 +35,13 @@ RESULT_CAP = 8 * 1024 * 1024
 """Bytes of one result file; a larger one is refused."""
 MESSAGE_CAP = 2000
 """Characters kept of one failure's message: its end."""
+NAME_CAP = 500
+"""Characters of a test id; of a longer one the middle is replaced by a hash of the whole."""
+
+DEPTH_CAP = 100
+"""Suites within suites."""
+LINE_CAP = 2000
+"""Characters of a line that a pattern with two unknown parts is tried on."""
 
 
 class UnreadableError(Exception):
@@ -49,9 +57,10 @@ class Results:
 
     def add(self, test: str, state: State, message: str = "") -> None:
         """Notes one result; a test that is reported twice has its worse state."""
+        test = _name(test)
         self.states[test] = worst(self.states.get(test, state), state)
         if message and state in ("failed", "error"):
-            self.messages[test] = plain(message)[-MESSAGE_CAP:]
+            self.messages[test] = plain(message[-4 * MESSAGE_CAP :])[-MESSAGE_CAP:]
 
     def below(self, *roots: Path) -> Results:
         """The same with ids relative to the root that they start with."""
@@ -83,6 +92,16 @@ def plain(text: str) -> str:
     """`text` without terminal escapes and control characters; lines and tabs stay."""
     bare = _ESCAPES.sub("", text.replace("\r\n", "\n"))
     return "".join(c for c in bare if c.isprintable() or c in "\n\t")
+
+
+def _name(test: str) -> str:
+    """A test id as one short line."""
+    name = " ".join(plain(test).split()) or "unnamed"
+    if len(name) <= NAME_CAP:
+        return name
+    half = (NAME_CAP - 18) // 2
+    middle = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:16]
+    return f"{name[:half]}…{middle}…{name[-half:]}"
 
 
 def read_result(path: Path) -> bytes:
@@ -125,10 +144,12 @@ def junit(data: bytes) -> Results:
 def _cases(
     element: ElementTree.Element, suites: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], ElementTree.Element]]:
-    """Each testcase with the names of the suites around it; suites nest to any depth."""
+    """Each testcase with the names of the suites around it. Raises UnreadableError."""
     waiting = [(element, suites)]
     while waiting:
         one, around = waiting.pop()
+        if len(around) > DEPTH_CAP:
+            raise UnreadableError(f"the result file nests over {DEPTH_CAP} suites")
         suites_below = [child for child in reversed(one) if child.tag == "testsuite"]
         waiting += [(child, (*around, child.get("name", ""))) for child in suites_below]
         for child in one:
@@ -185,28 +206,25 @@ def go(text: str) -> Results:
     """go test -json: tests by package; a package that fails without a failing test is an error."""
     found = Results()
     said: dict[str, list[str]] = {}
-    packages: dict[str, State] = {}
+    ended: dict[tuple[str, str], State] = {}
     for event in _json_lines(text):
-        package, test = str(event.get("Package", "")), str(event.get("Test", ""))
+        package, test, action = (str(event.get(key, "")) for key in ("Package", "Test", "Action"))
         name = f"{package}::{test}" if test else package
-        action = event.get("Action")
         if action in ("output", "build-output"):
-            said.setdefault(name, []).append(str(event.get("Output", "")))
+            said.setdefault(name, []).append(str(event.get("Output", ""))[-MESSAGE_CAP:])
         elif action in _GO:
-            if test:
-                found.add(name, _GO[action], "".join(said.get(name, ())))
-            else:
-                packages[package] = _GO[action]
-    for package, state in packages.items():
-        blamed = any(
-            s == "failed" and t.startswith(f"{package}::") for t, s in found.states.items()
-        )
-        if state == "failed" and not blamed:
+            ended[package, test] = worst(ended.get((package, test), _GO[action]), _GO[action])
+    failed = {package for (package, test), state in ended.items() if test and state == "failed"}
+    for (package, test), state in ended.items():
+        name = f"{package}::{test}" if test else package
+        if test:
+            found.add(name, state, "".join(said.get(name, ())))
+        elif state == "failed" and package not in failed:
             found.add(package, "error", "".join(said.get(package, ())))
     return found
 
 
-_GO: Mapping[Any, State] = {"pass": "passed", "fail": "failed", "skip": "skipped"}
+_GO: Mapping[str, State] = {"pass": "passed", "fail": "failed", "skip": "skipped"}
 
 
 def _json_lines(text: str) -> Iterator[dict[str, Any]]:
@@ -227,7 +245,8 @@ _CARGO_TEST = re.compile(r"test (.+?)(?: - should panic)? \.\.\. (ok|FAILED|igno
 def cargo(stdout: str, stderr: str) -> Results:
     """cargo test: the names of targets come on stderr, the results of each on stdout, in order."""
     found = Results()
-    names = [m[1] or f"doc {m[2]}" for m in map(_CARGO_TARGET.match, stderr.splitlines()) if m]
+    targets = (_CARGO_TARGET.match(line[:LINE_CAP]) for line in stderr.splitlines())
+    names = [m[1] or f"doc {m[2]}" for m in targets if m]
     target = -1
     for line in stdout.splitlines():
         if re.match(r"running \d+ tests?$", line):
@@ -243,11 +262,12 @@ def cargo(stdout: str, stderr: str) -> Results:
 
 
 def _cargo_messages(found: Results, stdout: str) -> None:
+    """What failing tests said; cargo names no target there, so one of each name has it."""
+    failed = {t.split("::", 1)[-1]: t for t, state in found.states.items() if state == "failed"}
     parts = re.split(r"^---- (.+?) (?:stdout|stderr) ----$", stdout, flags=re.M)
     for name, text in zip(parts[1::2], parts[2::2], strict=False):
-        for test in found.states:
-            if test.endswith(f"::{name}"):
-                found.messages[test] = plain(text.split("\n\nfailures:")[0])[-MESSAGE_CAP:]
+        if test := failed.get(_name(name)):
+            found.add(test, "failed", text.split("\n\nfailures:")[0])
 
 
 _TAP_LINE = re.compile(r"( *)(not )?ok\b(?: (\d+))?(?: -)? ?(.*)$")
@@ -263,10 +283,10 @@ def tap(text: str) -> Results | None:
     for depth, name, state in _tap_points(lines):
         if depth == 0 or state == "failed":
             found.add(name, state)
-    planned = [m for line in lines if (m := re.match(r"1\.\.(\d+)", line))]
+    planned = [int(m[1][:9]) for line in lines if (m := re.match(r"1\.\.(\d+)", line))]
     seen = sum(1 for depth, _, _ in _tap_points(lines) if depth == 0)
-    if planned and seen < int(planned[-1][1]):
-        found.add("TAP plan", "error", f"{planned[-1][1]} tests were planned, {seen} reported")
+    if planned and seen < planned[-1]:
+        found.add("TAP plan", "error", f"{planned[-1]} tests were planned, {seen} reported")
     if any(line.startswith("Bail out!") for line in lines):
         found.add("TAP plan", "error", "the run bailed out")
     return found
