@@ -485,8 +485,8 @@ tests() { # ENV PYTEST ARGUMENTS...
   fi
   say "\$ pytest -n 2 --dist loadgroup -m 'not serial'"
   "$env/bin/pytest" -n 2 --dist loadgroup -m "not serial" || failed=yes
-  say "\$ pytest -m serial"
-  "$env/bin/pytest" -m serial || failed=yes
+  say "\$ pytest -n 2 --dist loadgroup -m serial"
+  "$env/bin/pytest" -n 2 --dist loadgroup -m serial || failed=yes
   [ -z "$failed" ] || die "tests failed, shown above"
 }
 

@@ -12,8 +12,8 @@ import pytest
 from acr import settings
 
 pytest_plugins = ["tests.engines"]
-SERIAL = ("abuse", "real_agents", "verifier")
-"""Folders whose tests start agents or engines: two at a time they would only disturb each other."""
+SERIAL = {"abuse": "sandboxes", "verifier": "sandboxes", "real_agents": "agents"}
+"""Folder -> what its tests start: two of a kind at a time would only disturb each other."""
 
 
 def pytest_configure() -> None:
@@ -23,10 +23,12 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what runs after the parallel part."""
+    """Marks what runs after the parallel part, one of a kind at a time."""
     for item in items:
-        if item.path.relative_to(Path(__file__).parent).parts[0] in SERIAL:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if kind := SERIAL.get(folder):
             item.add_marker("serial")
+            item.add_marker(pytest.mark.xdist_group(kind))
 
 
 @pytest.fixture(autouse=True)

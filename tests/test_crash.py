@@ -24,7 +24,7 @@ from tests.conftest import git
 KILLS = 50
 PATIENCE = 30.0
 VERDICT = re.compile(r"[✓✗?] (pass|fail|unverified)\b")
-pytestmark = pytest.mark.serial
+pytestmark = [pytest.mark.serial, pytest.mark.xdist_group("agents")]
 
 
 @pytest.fixture

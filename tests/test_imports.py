@@ -26,6 +26,8 @@ HEAVY = {
     "sqlite_utils",
     "sqlite_vec",
     "tokenizers",
+    "tree_sitter",
+    "yaml",
 }
 MADE_OF_IT = {"acr.memory.schema": "sqlite_utils"}
 """Modules that declare things with a heavy package's decorators; imported late themselves."""

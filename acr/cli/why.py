@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from acr import settings
+from acr.cli.runs import RunRef
 from acr.errors import AcrError
 from acr.nouns import Candidate, Decision, Outcome, Task
 
@@ -18,9 +19,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def why(
-    run: Annotated[
-        str, typer.Argument(help="Id of a run, or its start; the latest if absent.")
-    ] = "",
+    run: RunRef = "",
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:

@@ -7,11 +7,8 @@ import dataclasses
 import hashlib
 import json
 import os
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache as cached
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -26,39 +23,28 @@ from acr.nouns import (
     TestCommand,
     TestDiff,
     Verdict,
-    VerdictStatus,
 )
 from acr.settings import VerifierSettings
 from acr.verifier import findings, sandbox, tampering, workcopy
+from acr.verifier.ruling import Ruling, rule
 from acr.verifier.sandbox import toolchain
-from acr.verifier.sandbox.engine import Job, Sandbox
+from acr.verifier.sandbox.engine import Job, Sandbox, SandboxResult
 from acr.verifier.sandbox.toolchain import Toolchain
-from acr.verifier.signals import rules, syntax
+from acr.verifier.signals import prompt_tests, rules, syntax
 from acr.verifier.signals import tests as tests_signal
+from acr.verifier.signals.prompt_tests import Example, Held
 from acr.verifier.signals.tests import Run
 from acr.verifier.tampering import Restoration
+from acr.verifier.weights import weighed
 
-__all__ = ["Baseline", "Ruling", "prepare", "rule", "weights"]
+__all__ = ["Baseline", "prepare"]
 
 Progress = Callable[[str], None]
 ANSWERED = "code_understanding"
 """The dimension whose result is an answer: the tree stays as it was."""
-REPAIR = "bug_fixing"
-"""The dimension in which failing tests are the work that was asked."""
 WRITES_TESTS = "test_generation"
 FAIL_CAP = 0.49
 """A failed verdict's score is at most this: one broken test outweighs many whole ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """What the runs of the tests decide."""
-
-    status: VerdictStatus
-    reason: str
-    strength: float = 0.0
-    score: float | None = None
-    """Of the signal `tests`; None when the tests told nothing."""
 
 
 def prepare(
@@ -152,6 +138,7 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         | failing tests were fixed, none broke                     | pass       | 1        |
         | a repair was asked and no failing test was fixed         | fail       | 1        |
         | tests pass as before                                     | pass       | 0.5      |
+        | no test tells anything, the prompt's examples hold and did not | pass | 0.5      |
         | only tests of the attempt's own pass, or none            | unverified | 0        |
 
         The score is u = sum(w * s) over the signals present (arXiv 2606.22902, Eq. 8), at most
@@ -162,9 +149,9 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         self._last = after
         changes = git.changed(self.snapshot, after)
         answered = task.dimension == ANSWERED
-        marked = rules.conflicts(self.snapshot, after, tampering.is_test)
+        found = rules.added(changes, self.snapshot, after, self.redact, tampering.is_test)
         nothing_asked = attempt is None and not changes
-        said = [] if nothing_asked else [rules.signal(bool(changes), not answered, marked)]
+        said = [] if nothing_asked else [rules.signal(bool(changes), not answered, found)]
         case = _Case(task.dimension, attempt, changes)
         if early := _without_tests(case, idle):
             return self._verdict(case, said, early)
@@ -172,13 +159,16 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         if undo.touched:
             said.append(_tampering_signal(undo, task.dimension))
         with contextlib.ExitStack() as stack:
-            broken = self._broken_files(case, after, stack)
-            said.append(syntax.signal(*broken))
-            if broken[0] or marked:
-                where = ", ".join([*broken[0], *marked])
+            parsed = self._parsed(case, after, stack)
+            said.append(syntax.signal(parsed))
+            if parsed.broken or found.conflicts:
+                where = ", ".join([*parsed.broken, *found.conflicts])
                 ruling = Ruling("fail", f"{where}: does not parse any more", 1.0)
                 return self._verdict(case, said, ruling)
-            return self._by_tests(case, said, undo, after, progress)
+        held = self._held(task.prompt, case, after, progress)
+        if held is not None:
+            said.append(prompt_tests.signal(held))
+        return self._by_tests(replace(case, held=held), said, undo, after, progress)
 
     def _by_tests(
         self,
@@ -190,8 +180,10 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
     ) -> Verdict:
         command, engine = self.repository.test, self._engine
         if command is None or engine is None:
-            ruling = Ruling("unverified", "no test command was found; set one in config.toml")
-            return self._verdict(case, said, ruling)
+            why = "no test command was found; set one in config.toml"
+            ruling = Ruling("unverified", why, open=True)
+            facts = _facts(engine, case.held.enforced) if engine and case.held else {}
+            return replace(self._verdict(case, said, ruling), sandbox=facts)
         try:
             base = self._base(command, engine, progress)
             if not case.changes:
@@ -205,11 +197,11 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         logs = self._logs(case, base, deciding, own)
         said.append(Signal("tests", ruling.score, 0.0, _counts(diff), logs))
         verdict = self._verdict(case, said, ruling)
-        text = findings.write(ruling.reason, diff, deciding, own, self.redact)
+        text = findings.write(verdict.findings, diff, deciding, own, self.redact)
         return replace(
             verdict,
             tests=diff,
-            findings="" if ruling.status == "pass" else text,
+            findings="" if verdict.status == "pass" else text,
             sandbox=_where(engine, command, base, deciding, own),
         )
 
@@ -261,31 +253,69 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
             engine, command, self._toolchain, copy, root, limits, self.folder
         )
 
-    def _broken_files(
-        self, case: _Case, after: Snapshot, stack: contextlib.ExitStack
-    ) -> tuple[dict[str, str], int]:
+    def _parsed(self, case: _Case, after: Snapshot, stack: contextlib.ExitStack) -> syntax.Checked:
         """Changed files that do not parse; Python's are asked of the project's own Python too."""
-        broken, count = syntax.broken_files(
-            case.changes, self.snapshot, after, tampering.is_fixture
-        )
+        found = syntax.check(case.changes, self.snapshot, after, tampering.is_fixture)
         engine = self._engine
-        doubtful = [path for path in broken if path.endswith((".py", ".pyi"))]
+        doubtful = [path for path in found.broken if path.endswith((".py", ".pyi"))]
         if engine is None or not doubtful:
-            return broken, count
-        copy = stack.enter_context(self._fresh_copy())
+            return found
         job = Job(
             ["python3", "-I", "-c", syntax.CHECK, *doubtful],
-            copy,
+            stack.enter_context(self._fresh_copy()),
             self.repository.root,
             self.settings.limits,
             self._toolchain.env,
             readonly=self._toolchain.readonly,
         )
+        with contextlib.suppress(SandboxError):
+            for line in str(engine.run(job).stdout).splitlines():
+                found.broken.pop(line.removeprefix("parses "), None)
+        return found
+
+    def _held(self, prompt: str, case: _Case, after: Snapshot, progress: Progress) -> Held | None:
+        """Which examples of the prompt hold; None where it has none that can be tried."""
+        found = prompt_tests.examples(prompt)
+        changed = [path for status, path in case.changes if found and status in "AM"]
+        python = [p for p in changed if p.endswith(".py") and not tampering.is_test(p)]
+        files = prompt_tests.applicable(found, {p: git.read(after, p) or b"" for p in python})
+        if not files:
+            return None
         try:
-            newer = str(engine.run(job).stdout).splitlines()
+            engine = self._engine or sandbox.choose(self.settings)
+            progress(f"trying the examples of the prompt in {engine.name}")
+            with self._fresh_copy() as copy:
+                now, ran = self._try(engine, copy, found, files)
+            with self._fresh_copy() as copy:
+                added = [path for status, path in case.changes if status == "A"]
+                others = [path for status, path in case.changes if status != "A"]
+                workcopy.rewind(copy, self.snapshot, others, added)
+                before, _ = self._try(engine, copy, found, files)
         except SandboxError:
-            newer = []
-        return {path: why for path, why in broken.items() if f"parses {path}" not in newer}, count
+            return None
+        self._engine, texts = engine, tuple(one.source for one in found)
+        return None if now is None else Held(texts, before or frozenset(), now, ran.enforced)
+
+    def _try(
+        self, engine: Sandbox, copy: Path, found: Sequence[Example], files: Mapping[str, str]
+    ) -> tuple[frozenset[int] | None, SandboxResult]:
+        """The numbers of the examples that hold in `copy`."""
+        command, root = self.repository.test, self.repository.root
+        known = command and command.kind in ("pytest", "unittest") and "-m" in command.argv
+        python = TestCommand((command.argv[0] if command and known else "python3",), "pytest", "")
+        tools = toolchain.resolve(python, root)
+        with tests_signal.results_folder(self.folder) as where:
+            job = Job(
+                (*python.argv, *prompt_tests.script(found, files, where / "held.json")),
+                copy,
+                root,
+                self.settings.limits,
+                tools.env,
+                results=where,
+                readonly=tools.readonly,
+            )
+            ran = engine.run(job)
+            return prompt_tests.read(where / "held.json", len(found)), ran
 
     def _key(self, command: TestCommand) -> str:
         """What the base's results depend on."""
@@ -322,10 +352,14 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         return f"verify/{name}-after.log"
 
     def _verdict(self, case: _Case, said: Sequence[Signal], ruling: Ruling) -> Verdict:
-        signals, score = _weighed(case.dimension, said)
+        if case.held and case.held.decisive and ruling.open:
+            ruling = Ruling("pass", f"the prompt's examples hold now; {ruling.reason}", 0.5)
+        signals, score = weighed(case.dimension, said)
         if ruling.status == "fail":
             score = min(score, FAIL_CAP)
-        text = "" if ruling.status == "pass" else ruling.reason
+        failing = case.held.failing if case.held else ()
+        lines = [ruling.reason, *(f"An example in the prompt does not hold: {e}" for e in failing)]
+        text = "" if ruling.status == "pass" else "\n".join(lines)
         return Verdict(
             status=ruling.status,
             score=round(score, 4),
@@ -344,6 +378,8 @@ class _Case:
     dimension: str
     attempt: Attempt | None
     changes: tuple[tuple[str, str], ...]
+    held: Held | None = None
+    """What became of the prompt's examples."""
 
 
 def _without_tests(case: _Case, idle: bool) -> Ruling | None:
@@ -361,119 +397,6 @@ def _without_tests(case: _Case, idle: bool) -> Ruling | None:
     return Ruling("unverified", "an answer was asked; nothing can be run to check it")
 
 
-def rule(
-    dimension: str,
-    base: Run,
-    after: Run,
-    own: Run | None,
-    diff: TestDiff,
-    undo: Restoration,
-    changed: bool,
-) -> Ruling:
-    """What the runs decide; the table is in Baseline.judge. `after` decides, `own` informs."""
-    score = _score(dimension, base, after, diff)
-    dead = next((run for run in (base, after) if run.state == "not run"), None)
-    if dead:
-        return Ruling("unverified", f"tests were not run: {dead.why}")
-    if not changed:
-        if dimension == REPAIR and base.bad:
-            return Ruling("fail", f"nothing was changed; {_tests(base.bad)} still fail", 1.0, 0.0)
-        said = f": {len(base.passed)} pass, {len(base.bad)} fail" if base.states else ""
-        return Ruling("unverified", f"nothing was changed{said}")
-    excused = undo.rewrote_tests and own is not None and own.state == "ran" and not own.bad
-    if after.state != "ran":
-        return _after_did_not_run(base, after, excused)
-    if base.state != "ran":
-        return _base_did_not_run(base, after, own)
-    if diff.broken and excused:
-        said = f"{_tests(diff.broken)} fail in their old form and pass as the attempt rewrote them"
-        return Ruling("unverified", said, 0.0, score)
-    return _compared(dimension, base, after, own, diff, score)
-
-
-def _compared(
-    dimension: str, base: Run, after: Run, own: Run | None, diff: TestDiff, score: float
-) -> Ruling:
-    """The ruling where both runs have results by test."""
-    new_bad = (own or after).bad - frozenset(base.states)
-    if diff.broken:
-        return Ruling("fail", f"{_tests(diff.broken)} passed before and do not now", 1.0, score)
-    if new_bad - after.bad or (new_bad and not after.bad & frozenset(base.states)):
-        return Ruling("fail", f"new tests fail: {_names(new_bad)}", 1.0, score * 0.5)
-    if contradiction := _contradiction(base, after):
-        return Ruling("fail", contradiction, 1.0, 0.0)
-    if diff.fixed:
-        left = f", {_tests(diff.still_failing)} still fail" if diff.still_failing else ""
-        return Ruling("pass", f"{_tests(diff.fixed)} fixed{left}", 1.0, score)
-    if diff.still_failing and dimension == REPAIR:
-        return Ruling("fail", f"{_tests(diff.still_failing)} still fail", 1.0, 0.0)
-    if after.passed & base.passed:
-        return Ruling("pass", f"{_tests(after.passed)} pass as before", 0.5, score)
-    return Ruling("unverified", "no test passes, before or now", 0.0, None)
-
-
-def _after_did_not_run(base: Run, after: Run, excused: bool) -> Ruling:
-    if base.state != "ran":
-        if base.state == after.state == "no tests":
-            return Ruling("unverified", "no tests were found")
-        return Ruling("unverified", f"the tests do not run here: {after.why}")
-    if excused:
-        return Ruling("unverified", f"only tests that the attempt rewrote run: {after.why}")
-    return Ruling("fail", f"the tests ran before and now: {after.why}", 1.0, 0.0)
-
-
-def _base_did_not_run(base: Run, after: Run, own: Run | None) -> Ruling:
-    bad = after.bad | (own.bad if own else frozenset())
-    if base.state == "no tests":
-        return Ruling("unverified", "only tests of the attempt's own ran")
-    if bad or not after.passed:
-        return Ruling("unverified", f"the tests run now, {_tests(bad)} fail; before: {base.why}")
-    return Ruling("pass", f"{_tests(after.passed)} run and pass; before: {base.why}", 1.0, 1.0)
-
-
-def _contradiction(base: Run, after: Run) -> str:
-    """Where exit code and results do not agree, though they did on the base."""
-    if after.exit == 0 and after.bad:
-        return f"the exit code says success though {_tests(after.bad)} fail"
-    if after.exit != 0 and not after.bad and base.exit == 0:
-        return f"no test failed, but the command ended with exit code {after.exit}"
-    return ""
-
-
-def _score(dimension: str, base: Run, after: Run, diff: TestDiff) -> float:
-    """Share of the passing tests that were kept times share of the failing that were fixed.
-
-    Tests that failed before count only where their repair was asked or some were fixed.
-    """
-    kept = len(base.passed & after.passed)
-    harmony = kept / (kept + len(diff.broken)) if kept or diff.broken else 1.0
-    failing = len(diff.fixed) + len(diff.still_failing)
-    if failing and (diff.fixed or dimension == REPAIR):
-        return harmony * len(diff.fixed) / failing
-    return harmony
-
-
-def _weighed(dimension: str, said: Sequence[Signal]) -> tuple[tuple[Signal, ...], float]:
-    """Signals with their normalised weights, and the score they add up to."""
-    table = weights(dimension)
-    present = {s.name: table.get(s.name, 0.0) for s in said if s.score is not None}
-    total = sum(present.values())
-    share = {name: weight / total for name, weight in present.items()} if total else {}
-    weighed = tuple(replace(s, weight=round(share.get(s.name, 0.0), 4)) for s in said)
-    return weighed, sum(share.get(s.name, 0.0) * (s.score or 0.0) for s in said)
-
-
-def weights(dimension: str) -> Mapping[str, float]:
-    """Weight by signal name for a dimension; unknown dimensions have the default's."""
-    tables = _weights()
-    return {**tables["default"], **tables.get(dimension, {})}
-
-
-@cached
-def _weights() -> Mapping[str, Mapping[str, float]]:
-    return tomllib.loads((resources.files("acr") / "data" / "weights.toml").read_text("utf-8"))
-
-
 def _tampering_signal(undo: Restoration, dimension: str) -> Signal:
     restored = undo.needed and dimension != WRITES_TESTS
     said = "; the base's tests and settings decided" if restored else ""
@@ -487,6 +410,16 @@ def _counts(diff: TestDiff) -> str:
     return ", ".join([f"{diff.passed} passed, {diff.failed} failed", *said])
 
 
+def _facts(engine: Sandbox, enforced: Mapping[str, str | None]) -> dict[str, Any]:
+    return {
+        "engine": engine.name,
+        "version": engine.probe().version,
+        "grade": engine.grade,
+        "command": ["the prompt's examples"],
+        "enforced": dict(enforced),
+    }
+
+
 def _where(
     engine: Sandbox, command: TestCommand, base: Run, after: Run, own: Run | None
 ) -> dict[str, Any]:
@@ -495,21 +428,9 @@ def _where(
 
     runs = {"base": base, "after": after, "own": own}
     return {
-        "engine": engine.name,
-        "version": engine.probe().version,
-        "grade": engine.grade,
+        **_facts(engine, after.enforced or base.enforced),
         "command": list(command.argv),
         "cwd": command.cwd,
         "source": command.source,
-        "enforced": dict(after.enforced or base.enforced),
         "runs": {name: brief(run) for name, run in runs.items() if run is not None},
     }
-
-
-def _tests(tests: Sequence[str] | frozenset[str]) -> str:
-    return f"{len(tests)} test{'' if len(tests) == 1 else 's'}"
-
-
-def _names(tests: frozenset[str]) -> str:
-    names = sorted(tests)
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

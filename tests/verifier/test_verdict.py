@@ -62,6 +62,7 @@ class Case:
     dimension: str = "bug_fixing"
     status: str = "done"
     settings: VerifierSettings = BWRAP
+    prompt: str = "do"
 
 
 Judge = Callable[[dict[str, str], Case], Verdict]
@@ -77,7 +78,9 @@ def judge(git_repo: Callable[..., Path], tmp_path: Path, bwrap: Sandbox) -> Judg
         with prepare(repository, before, case.settings, run_dir, cache) as baseline:
             apply(root, case.change)
             after = git.snapshot(root, run_dir / "git")
-            verdict = baseline.judge(task(case.dimension), attempt(case.status), after, silent)
+            verdict = baseline.judge(
+                task(case.dimension, case.prompt), attempt(case.status), after, silent
+            )
         assert not list(run_dir.rglob("copy-*")), "a copy was left behind"
         shutil.rmtree(root)
         return verdict
@@ -99,8 +102,8 @@ def silent(_: str) -> None:
     """Progress that nobody watches."""
 
 
-def task(dimension: str) -> Task:
-    return Task("t", 0.0, "do", dimension, 1.0, None, None, 0.5, "r", "/r")
+def task(dimension: str, prompt: str = "do") -> Task:
+    return Task("t", 0.0, prompt, dimension, 1.0, None, None, 0.5, "r", "/r")
 
 
 def attempt(status: str = "done") -> Attempt:
@@ -176,6 +179,40 @@ def test_no_test_command_is_unverified(judge: Judge) -> None:
     verdict = judge(PROJECT, Case({"calc.py": FIXED}, command=None))
     assert (verdict.status, verdict.strength) == ("unverified", 0.0)
     assert "no test command" in verdict.reason
+
+
+EXAMPLE = "add is wrong: assert add(1, 2) == 3\nassert add(1, 2) == 3"
+
+
+def test_examples_of_the_prompt_are_evidence_where_no_test_is(judge: Judge) -> None:
+    said = judge({"calc.py": CALC}, Case({"calc.py": FIXED}, command=None, prompt=EXAMPLE))
+    assert (said.status, said.strength) == ("pass", 0.5)
+    assert "the prompt's examples hold now" in said.reason
+    assert said.sandbox["engine"] == "bwrap"
+    assert said.sandbox["enforced"]["network"]
+
+
+def test_an_example_that_does_not_hold_is_told_to_the_next_agent(judge: Judge) -> None:
+    change: Change = {"calc.py": CALC + "# new\n"}
+    said = judge({"calc.py": CALC}, Case(change, command=None, prompt=EXAMPLE))
+    assert said.status == "unverified"
+    assert "assert add(1, 2) == 3" in said.findings
+    assert said.score < 0.5
+
+
+def test_an_example_that_always_held_proves_nothing(judge: Judge) -> None:
+    change: Change = {"calc.py": FIXED}
+    case = Case(change, command=None, prompt="assert mul(2, 3) == 6")
+    assert judge({"calc.py": CALC}, case).status == "unverified"
+
+
+def test_tests_decide_before_examples_do(judge: Judge) -> None:
+    case = Case({"calc.py": FIXED}, prompt="assert add(1, 2) == 4")
+    said = judge(PROJECT, case)
+    assert said.status == "pass"
+    assert said.score < 1
+    broke = judge(PROJECT, Case({"calc.py": BROKE_MUL}, prompt=EXAMPLE))
+    assert broke.status == "fail"
 
 
 def test_no_tests_found_is_unverified(judge: Judge) -> None:

@@ -1,4 +1,4 @@
-"""Do the changed files parse? Python, JSON and TOML, each by its language's own parser."""
+"""Do the changed files parse? By the language's own parser where acr has it, else by a grammar."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import ast
 import json
 import tomllib
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from acr import git
 from acr.nouns import Signal, Snapshot
+from acr.verifier.signals import grammars
 
-__all__ = ["CHECK", "broken_files", "signal"]
+__all__ = ["CHECK", "Checked", "check", "signal"]
 
 CHECK = """
 import ast, sys
@@ -32,30 +34,60 @@ _COMMENTED_JSON = ("tsconfig", "jsconfig", ".eslintrc", "devcontainer", "launch"
 """JSON files by these names may hold comments."""
 
 
-def broken_files(
+@dataclass(slots=True)
+class Checked:
+    """What was found in the changed files; what was broken before is passed over."""
+
+    files: int = 0
+    """Looked at."""
+    broken: dict[str, str] = field(default_factory=dict)
+    """Path -> why, by the language's own parser: certain."""
+    doubtful: dict[str, str] = field(default_factory=dict)
+    """Path -> why, by a grammar, which may not know the newest or an unusual form."""
+
+
+def check(
     changes: Iterable[tuple[str, str]],
     before: Snapshot,
     after: Snapshot,
     is_fixture: Callable[[str], bool],
-) -> tuple[dict[str, str], int]:
-    """({path: why it does not parse}, files looked at); what was broken before is passed over."""
-    wanted = [p for s, p in changes if s in "AM" and _parser(p) and not is_fixture(p)]
-    broken = {}
-    for path in wanted[:FILES]:
+) -> Checked:
+    """Parses the files that `changes` (status, path) added or modified, fixtures aside."""
+    mine = [path for status, path in changes if status in "AM" and not is_fixture(path)]
+    certain = [path for path in mine if _parser(path)][:FILES]
+    found = Checked(len(certain))
+    for path in certain:
         if (why := _why(path, git.read(after, path))) and not _why(path, git.read(before, path)):
-            broken[path] = why
-    return broken, len(wanted[:FILES])
+            found.broken[path] = why
+    others = [path for path in mine if PurePosixPath(path).suffix in grammars.SUFFIXES][:FILES]
+    asked = {path: data for path in others if len(data := git.read(after, path) or b"") < FILE_CAP}
+    said = _by_grammar(asked)
+    found.files += sum(why is not None for why in said.values())
+    suspects = {path: git.read(before, path) or b"" for path, why in said.items() if why}
+    earlier = _by_grammar({path: data for path, data in suspects.items() if len(data) < FILE_CAP})
+    found.doubtful = {path: said[path] or "" for path in suspects if not earlier.get(path)}
+    return found
 
 
-def signal(broken: dict[str, str], looked_at: int) -> Signal:
+def _by_grammar(files: Mapping[str, bytes]) -> dict[str, str | None]:
+    """Path -> grammars.faults."""
+    if not files:
+        return {}
+    asked = [(PurePosixPath(path).suffix, data) for path, data in files.items()]
+    return dict(zip(files, grammars.faults(asked), strict=True))
+
+
+def signal(found: Checked) -> Signal:
     """The signal `syntax`: the share of changed files that parse; None when none could tell."""
-    if not looked_at:
+    if not found.files:
         return Signal("syntax", None, 0.0, "no changed file has a parser here")
-    if not broken:
-        return Signal("syntax", 1.0, 0.0, f"{looked_at} changed files parse")
-    first = next(f"{path}: {why}" for path, why in broken.items())
-    detail = f"{len(broken)} of {looked_at} changed files do not parse: {first}"
-    return Signal("syntax", 1 - len(broken) / looked_at, 0.0, detail)
+    bad = {**found.broken, **found.doubtful}
+    if not bad:
+        return Signal("syntax", 1.0, 0.0, f"{found.files} changed files parse")
+    path, why = next(iter(bad.items()))
+    sure = "do not parse" if found.broken else "may not parse"
+    detail = f"{len(bad)} of {found.files} changed files {sure}: {path}: {why}"
+    return Signal("syntax", 1 - len(bad) / found.files, 0.0, detail)
 
 
 def _why(path: str, data: bytes | None) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -20,7 +21,7 @@ from acr.verifier.sandbox.toolchain import Toolchain
 from acr.verifier.signals import runners
 from acr.verifier.signals.results import Results, State, UnreadableError, plain
 
-__all__ = ["Run", "RunState", "compare", "from_cache", "run_tests", "to_cache"]
+__all__ = ["Run", "RunState", "compare", "from_cache", "results_folder", "run_tests", "to_cache"]
 
 RunState = Literal[
     "ran",
@@ -76,11 +77,7 @@ def run_tests(
     folder: Path,
 ) -> Run:
     """Runs `command` in the private `copy`, shown at `at`; its results go through `folder`."""
-    where = folder / f"results-{secrets.token_hex(4)}"
-    where.mkdir(mode=0o700, parents=True)
-    try:
-        if os.geteuid() == 0:
-            os.chown(where, NOBODY, NOBODY)
+    with results_folder(folder) as where:
         prepared = runners.plan(command, copy, where)
         job = Job(
             command=prepared.argv,
@@ -97,6 +94,17 @@ def run_tests(
         except SandboxError as e:
             return Run("not run", why=str(e))
         return _read(ran, prepared, copy, at)
+
+
+@contextlib.contextmanager
+def results_folder(folder: Path) -> Iterator[Path]:
+    """A folder below `folder` that a sandbox's user may write to; it is gone afterwards."""
+    where = folder / f"results-{secrets.token_hex(4)}"
+    where.mkdir(mode=0o700, parents=True)
+    try:
+        if os.geteuid() == 0:
+            os.chown(where, NOBODY, NOBODY)
+        yield where
     finally:
         remove_tree(where)
 
