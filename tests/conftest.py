@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -11,7 +12,9 @@ import pytest
 
 from acr import settings
 
-pytest_plugins = ["tests.engines"]
+pytest_plugins = ["tests.engines", "tests.judging"]
+RUST = {"RUSTUP_HOME": Path.home() / ".rustup", "CARGO_HOME": Path.home() / ".cargo"}
+"""Where rustup's programs look for what they stand for: not in the tests' homes."""
 SERIAL = {"abuse": "sandboxes", "verifier": "sandboxes", "real_agents": "agents"}
 """Folder -> what its tests start: two of a kind at a time would only disturb each other."""
 
@@ -40,6 +43,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ACR_HOME", str(folder))
     monkeypatch.setenv("HOME", str(user))
     monkeypatch.setenv("NO_COLOR", "1")
+    for name, real in RUST.items():
+        if real.is_dir():
+            monkeypatch.setenv(name, os.environ.get(name, str(real)))
     for name in ("CODEX_HOME", "CLAUDE_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     assert settings.home() == folder

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from acr import git as sterile
 from acr.errors import AcrError
+from tests.abuse.cases import case
 from tests.conftest import git
 
 Repo = Callable[..., Path]
@@ -152,6 +153,7 @@ def trap(tmp_path: Path) -> Path:
     return tmp_path / "ran"
 
 
+@case(29)
 def test_nothing_of_a_poisoned_repository_runs_and_nothing_in_it_changes(
     git_repo: Repo, tmp_path: Path, trap: Path
 ) -> None:
@@ -165,6 +167,7 @@ def test_nothing_of_a_poisoned_repository_runs_and_nothing_in_it_changes(
     assert fingerprint(root) == untouched
 
 
+@case(29, 30)
 @pytest.mark.parametrize("tracked", [True, False], ids=["submodule", "untracked"])
 def test_nothing_of_a_poisoned_repository_inside_the_repository_runs(
     git_repo: Repo, tmp_path: Path, trap: Path, tracked: bool

@@ -67,7 +67,7 @@ def _compared(
         return Ruling("fail", f"{_tests(diff.broken)} passed before and do not now", 1.0, score)
     if new_bad - after.bad or (new_bad and not after.bad & frozenset(base.states)):
         return Ruling("fail", f"new tests fail: {_names(new_bad)}", 1.0, score * 0.5)
-    if contradiction := _contradiction(base, after):
+    if contradiction := _planted(base, after) or _contradiction(base, after):
         return Ruling("fail", contradiction, 1.0, 0.0)
     if diff.fixed:
         left = f", {_tests(diff.still_failing)} still fail" if diff.still_failing else ""
@@ -91,6 +91,8 @@ def _after_did_not_run(base: Run, after: Run, excused: bool) -> Ruling:
 
 def _base_did_not_run(base: Run, after: Run, own: Run | None) -> Ruling:
     bad = after.bad | (own.bad if own else frozenset())
+    if contradiction := _planted(base, after):
+        return Ruling("fail", contradiction, 1.0, 0.0)
     if base.state == "no tests":
         return Ruling("unverified", "only tests of the attempt's own ran", open=not bad)
     if bad or not after.passed:
@@ -98,11 +100,22 @@ def _base_did_not_run(base: Run, after: Run, own: Run | None) -> Ruling:
     return Ruling("pass", f"{_tests(after.passed)} run and pass; before: {base.why}", 1.0, 1.0)
 
 
+def _planted(base: Run, after: Run) -> str:
+    """What is wrong with the report on the planted tests, which the base reported as they are."""
+    expected = [test for test, right in base.planted.items() if right]
+    if all(after.planted.get(test) for test in expected or after.planted):
+        return ""
+    return "the results cannot be believed: tests that were planted are not reported as they are"
+
+
 def _contradiction(base: Run, after: Run) -> str:
     """Where exit code and results do not agree, though they did on the base."""
-    if after.exit == 0 and after.bad:
-        return f"the exit code says success though {_tests(after.bad)} fail"
-    if after.exit != 0 and not after.bad and base.exit == 0:
+    failing = len(after.bad) + sum(test.endswith("_fails") for test in after.planted)
+    lenient = base.exit == 0 and (base.bad or base.planted)
+    if after.exit == 0 and failing and not lenient:
+        return f"the exit code says success though {failing} tests fail"
+    usual = base.exit if base.planted and not base.bad else 0
+    if after.exit != usual and not after.bad and base.exit == usual:
         return f"no test failed, but the command ended with exit code {after.exit}"
     return ""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from acr import git
 from acr.nouns import Snapshot
+from acr.verifier.inline_tests import with_tests_of
 
 __all__ = ["Restoration", "is_fixture", "is_test", "restoration"]
 
@@ -23,12 +24,13 @@ _TEST_FOLDERS = ("tests", "__tests__", "testdata", "__snapshots__", "__mocks__")
 """Everything in these is of the tests, at any depth."""
 _TOP_TEST_FOLDERS = ("test", "spec", "src/test", "src/it")
 """Everything in these is of the tests at the top of the tree; deeper it may be the product."""
-_RUNNER_FILE = re.compile(
-    r"conftest\.py|pytest\.ini|\.pytest\.ini|tox\.ini|setup\.cfg|noxfile\.py|sitecustomize\.py"
-    r"|usercustomize\.py|(GNUm|m|M)akefile|\.mocharc\..*|\.npmrc|\.node-version"
-    r"|(jest|vitest|vite|karma|ava|playwright|cypress)\.(config|conf|setup)\..*"
+_RUNNER = re.compile(
+    r"(?:.*/)?(?:conftest\.py|pytest\.ini|\.pytest\.ini|tox\.ini|setup\.cfg|noxfile\.py"
+    r"|sitecustomize\.py|usercustomize\.py|(?:GNUm|m|M)akefile|\.mocharc\..*|\.npmrc|\.node-version"
+    r"|(?:jest|vitest|vite|karma|ava|playwright|cypress)\.(?:config|conf|setup)\..*"
+    r"|\.cargo/config(?:\.toml)?|\.mvn/.+|gradle\.properties)"
 )
-"""Files that say how tests run and little else."""
+"""Paths of files that say how tests run and little else."""
 _WATCHED = re.compile(
     r"pyproject\.toml|package\.json|Cargo\.toml|go\.mod|pom\.xml|build\.gradle(\.kts)?"
     r"|requirements.*\.txt|.*\.lock|.*lock\.(json|yaml)|go\.sum"
@@ -57,7 +59,8 @@ class Restoration:
     @property
     def rewrote_tests(self) -> bool:
         """Whether tests of the base were changed or deleted."""
-        return any(is_test(path) for path in self.restore)
+        inline = any(path.endswith(".rs") for path in self.rewrite)
+        return inline or any(is_test(path) for path in self.restore)
 
 
 def is_test(path: str) -> bool:
@@ -85,18 +88,19 @@ def restoration(
     rewrite: dict[str, bytes] = {}
     for status, path in changes:
         name = PurePosixPath(path).name
-        is_runner = is_test(path) or bool(_RUNNER_FILE.fullmatch(name))
+        is_runner = is_test(path) or bool(_RUNNER.fullmatch(path))
         is_ci = path.startswith((".github/", ".gitlab-ci", ".circleci/"))
-        if not (is_runner or is_ci or _WATCHED.fullmatch(name)):
-            continue
-        touched.append(f"{status} {path}")
+        part = _PARTS.get(name) or _PARTS.get(PurePosixPath(path).suffix)
+        mended = None
+        if part and status == "M" and not is_runner:
+            old, new = git.read(before, path) or b"", git.read(after, path) or b""
+            mended = part(old, new)
+            if mended != new:
+                rewrite[path] = mended
         if is_runner:
             (delete if status == "A" else restore).append(path)
-        elif status != "A" and (part := _PARTS.get(name)):
-            old, new = git.read(before, path), git.read(after, path)
-            mended = part(old or b"", new) if new is not None else old
-            if mended is not None and mended != new:
-                rewrite[path] = mended
+        if is_runner or is_ci or path in rewrite or _WATCHED.fullmatch(name):
+            touched.append(f"{status} {path}")
     return Restoration(tuple(restore), tuple(delete), rewrite, tuple(touched))
 
 
@@ -132,7 +136,49 @@ def _pytest_part(data: bytes) -> object:
         return {"": "broken"}
 
 
+def _cargo_toml(old: bytes, new: bytes) -> bytes:
+    """The attempt's Cargo.toml with the base's targets, which say what is tested and how."""
+    import tomli_w
+
+    base, mine = _toml_table(old), _toml_table(new)
+    if base is None or mine is None:
+        return old
+    keys = ("lib", "bin", "test", "example", "profile")
+    package = {**base.get("package", {})}
+    same = package.get("autotests") == mine.get("package", {}).get("autotests")
+    if same and all(base.get(key) == mine.get(key) for key in keys):
+        return new
+    kept = {key: value for key, value in mine.items() if key not in keys}
+    kept["package"] = {k: v for k, v in mine.get("package", {}).items() if k != "autotests"}
+    if "autotests" in package:
+        kept["package"]["autotests"] = package["autotests"]
+    return tomli_w.dumps({**kept, **{k: base[k] for k in keys if k in base}}).encode()
+
+
+def _toml_table(data: bytes) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(data.decode())
+    except ValueError:
+        return None
+
+
+def _build_script(old: bytes, new: bytes) -> bytes:
+    """The attempt's build file, or the base's when lines about tests differ."""
+    about = re.compile(rb"(?i)test|surefire|failsafe|skip")
+
+    def lines(data: bytes) -> list[bytes]:
+        return sorted(line.strip() for line in data.splitlines() if about.search(line))
+
+    return new if lines(old) == lines(new) else old
+
+
 _PARTS: dict[str, Callable[[bytes, bytes], bytes]] = {
     "package.json": _package_json,
     "pyproject.toml": _pyproject,
+    "Cargo.toml": _cargo_toml,
+    "pom.xml": _build_script,
+    "build.gradle": _build_script,
+    "build.gradle.kts": _build_script,
+    ".rs": with_tests_of,
 }
+"""By name or suffix: (base's file, attempt's file) -> the attempt's, but for what runs tests."""

@@ -200,13 +200,18 @@ def rewind(folder: Path, target: Snapshot, restore: Sequence[str], delete: Seque
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Replaces regular files of the copy; one that cannot be reached without a link is left."""
+    """Makes or replaces regular files of the copy; what only a link leads to is left."""
+    written = []
     for path, content in files.items():
         place = folder / path
-        if _reachable(folder, path) and place.is_file() and not place.is_symlink():
-            place.unlink()
-            place.write_bytes(content)
-    own(folder, list(files))
+        if not _reachable(folder, path) or not place.parent.is_dir():
+            continue
+        if place.is_symlink() or (place.exists() and not place.is_file()):
+            continue
+        place.unlink(missing_ok=True)
+        place.write_bytes(content)
+        written.append(path)
+    own(folder, written)
 
 
 def _reachable(folder: Path, path: str) -> bool:

@@ -5,109 +5,35 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from acr import git
 from acr.errors import SandboxError
-from acr.nouns import Attempt, Repository, Task, TestCommand, Verdict
+from acr.nouns import Repository, TestCommand
 from acr.settings import Limits, VerifierSettings
 from acr.verifier.sandbox.engine import Sandbox
 from acr.verifier.verdict import prepare
-from tests.engines import PYTHON, missing
-
-PYTEST = TestCommand((sys.executable, "-m", "pytest"), "pytest", "test")
-UNITTEST = TestCommand((PYTHON, "-m", "unittest", "-v"), "unittest", "test")
-NPM = TestCommand(("npm", "test"), "npm", "test")
-MAKE = TestCommand(("make", "test"), "make", "test")
-
-CALC = "def add(a, b):\n    return a - b\n\n\ndef mul(a, b):\n    return a * b\n"
-FIXED = CALC.replace("a - b", "a + b")
-BROKE_MUL = FIXED.replace("a * b", "a + b")
-TESTS = """import unittest
-from calc import add, mul
-
-
-class TestCalc(unittest.TestCase):
-    def test_add(self):
-        self.assertEqual(add(1, 2), 3)
-
-    def test_mul(self):
-        self.assertEqual(mul(2, 4), 8)
-"""
-PROJECT = {"calc.py": CALC, "test_calc.py": TESTS}
-NODE = {
-    "package.json": '{"name": "calc", "scripts": {"test": "node --test"}}',
-    "calc.js": "exports.add = (a, b) => a - b;\nexports.mul = (a, b) => a * b;\n",
-    "calc.test.js": """const test = require("node:test");
-const assert = require("node:assert");
-const { add, mul } = require("./calc.js");
-test("adds", () => assert.equal(add(1, 2), 3));
-test("multiplies", () => assert.equal(mul(2, 4), 8));
-""",
-}
-
-BWRAP = VerifierSettings(sandbox="bwrap", limits=Limits(wall=60.0))
-Change = dict[str, str | None]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One attempt on one project."""
-
-    change: Change
-    command: TestCommand | None = UNITTEST
-    dimension: str = "bug_fixing"
-    status: str = "done"
-    settings: VerifierSettings = BWRAP
-    prompt: str = "do"
-
-
-Judge = Callable[[dict[str, str], Case], Verdict]
-
-
-@pytest.fixture
-def judge(git_repo: Callable[..., Path], tmp_path: Path, bwrap: Sandbox) -> Judge:
-    def run(files: dict[str, str], case: Case) -> Verdict:
-        root = git_repo(files)
-        repository = Repository(root=root, id="r", is_git=True, test=case.command)
-        run_dir, cache = tmp_path / "runs" / "one", tmp_path / "cache"
-        before = git.snapshot(root, run_dir / "git")
-        with prepare(repository, before, case.settings, run_dir, cache) as baseline:
-            apply(root, case.change)
-            after = git.snapshot(root, run_dir / "git")
-            verdict = baseline.judge(
-                task(case.dimension, case.prompt), attempt(case.status), after, silent
-            )
-        assert not list(run_dir.rglob("copy-*")), "a copy was left behind"
-        shutil.rmtree(root)
-        return verdict
-
-    return run
-
-
-def apply(root: Path, change: Change) -> None:
-    for path, text in change.items():
-        target = root / path
-        if text is None:
-            target.unlink()
-        else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text)
-
-
-def silent(_: str) -> None:
-    """Progress that nobody watches."""
-
-
-def task(dimension: str, prompt: str = "do") -> Task:
-    return Task("t", 0.0, prompt, dimension, 1.0, None, None, 0.5, "r", "/r")
-
-
-def attempt(status: str = "done") -> Attempt:
-    return Attempt("a1", "t", "d", "p", "scripted", None, status, 0.0, 1.0)  # type: ignore[arg-type]  # cases name it as text
+from tests.engines import missing
+from tests.judging import (
+    BROKE_MUL,
+    CALC,
+    FIXED,
+    MAKE,
+    NODE,
+    NPM,
+    PROJECT,
+    PYTEST,
+    TESTS,
+    UNITTEST,
+    Case,
+    Change,
+    Judge,
+    attempt,
+    silent,
+    task,
+)
 
 
 @pytest.mark.parametrize("command", [UNITTEST, PYTEST], ids=["unittest", "pytest"])

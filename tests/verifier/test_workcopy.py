@@ -14,6 +14,7 @@ from acr.errors import SandboxError
 from acr.settings import Limits
 from acr.verifier import workcopy
 from acr.verifier.sandbox.engine import NOBODY
+from tests.abuse.cases import case
 
 LIMITS = Limits(copy=8)
 
@@ -72,6 +73,7 @@ def test_git_data_sockets_and_fifos_are_left_out(tree: Path, tmp_path: Path) -> 
     assert names == {"file", "sub", "sub/run.sh"}
 
 
+@case(38)
 def test_strange_names_are_copied(tmp_path: Path) -> None:
     root = tmp_path / "-leading\ndash"
     root.mkdir()

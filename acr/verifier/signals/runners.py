@@ -36,6 +36,8 @@ class Plan:
     env: dict[str, str] = field(default_factory=dict)
     no_tests: frozenset[int] = frozenset()
     """Exit codes that mean that no test was found."""
+    runner: str = ""
+    """What canary.plant knows it by; empty where nothing can be planted."""
 
 
 def plan(command: TestCommand, copy: Path, folder: Path) -> Plan:
@@ -47,7 +49,7 @@ def plan(command: TestCommand, copy: Path, folder: Path) -> Plan:
 def _pytest(command: TestCommand, _: Path, folder: Path) -> Plan:
     file = folder / "junit.xml"
     added = ("-p", "no:cacheprovider", "-o", "junit_family=xunit1", f"--junitxml={file}")
-    return Plan((*command.argv, *added), _junit_file(file), no_tests=frozenset({5}))
+    return Plan((*command.argv, *added), _junit_file(file), {}, frozenset({5}), "pytest")
 
 
 def _unittest(command: TestCommand, copy: Path, folder: Path) -> Plan:
@@ -68,7 +70,7 @@ def _unittest(command: TestCommand, copy: Path, folder: Path) -> Plan:
             raise UnreadableError("the result file is not unittest's JSON") from None
         return found
 
-    return Plan(argv, collect, no_tests=frozenset({5}))
+    return Plan(argv, collect, {}, frozenset({5}), "unittest")
 
 
 def _node(command: TestCommand, copy: Path, folder: Path) -> Plan:
@@ -76,20 +78,20 @@ def _node(command: TestCommand, copy: Path, folder: Path) -> Plan:
     last = re.split(r"&&|\|\||;", script)[-1]
     file, separator = folder / "results", ("--",) if Path(command.argv[0]).name == "npm" else ()
 
-    def with_arguments(*added: str, collect: Collect) -> Plan:
-        return Plan((*command.argv, *separator, *added), collect)
+    def with_arguments(runner: str, *added: str, collect: Collect) -> Plan:
+        return Plan((*command.argv, *separator, *added), collect, runner=runner)
 
     if "vitest" in last:
         reporters = ("--reporter=default", "--reporter=junit", f"--outputFile.junit={file}")
-        return with_arguments(*reporters, collect=_junit_file(file))
+        return with_arguments("vitest", *reporters, collect=_junit_file(file))
     if re.search(r"\bjest\b|react-scripts test", last):
-        return with_arguments("--json", f"--outputFile={file}", collect=_jest_file(file))
+        return with_arguments("jest", "--json", f"--outputFile={file}", collect=_jest_file(file))
     if re.search(r"\bmocha\b", last):
         report = ("--reporter", "xunit", "--reporter-option", f"output={file}")
-        return with_arguments(*report, collect=_junit_file(file))
+        return with_arguments("mocha", *report, collect=_junit_file(file))
     if re.search(r"\bnode\b.*\s--test\b", last):
         options = _node_options(file)
-        return Plan(command.argv, _junit_file(file), {"NODE_OPTIONS": options})
+        return Plan(command.argv, _junit_file(file), {"NODE_OPTIONS": options}, runner="node")
     return _custom(command, copy, folder)
 
 
@@ -114,14 +116,18 @@ def _go(command: TestCommand, _: Path, __: Path) -> Plan:
     if "-json" not in argv and "test" in argv:
         at = argv.index("test") + 1
         argv = (*argv[:at], "-json", *argv[at:])
-    return Plan(argv, lambda ran, copy: results.go(str(ran.stdout)))
+    return Plan(argv, lambda ran, copy: results.go(str(ran.stdout)), runner="go")
 
 
 def _cargo(command: TestCommand, _: Path, __: Path) -> Plan:
     argv = list(command.argv)
     if "--no-fail-fast" not in argv and "test" in argv:
         argv.insert(argv.index("test") + 1, "--no-fail-fast")
-    return Plan(tuple(argv), lambda ran, copy: results.cargo(str(ran.stdout), str(ran.stderr)))
+    return Plan(
+        tuple(argv),
+        lambda ran, copy: results.cargo(str(ran.stdout), str(ran.stderr)),
+        runner="cargo",
+    )
 
 
 def _reports(pattern: str) -> Callable[[TestCommand, Path, Path], Plan]:

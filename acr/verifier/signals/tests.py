@@ -15,10 +15,11 @@ from typing import Literal
 from acr.errors import SandboxError
 from acr.nouns import TestCommand, TestDiff
 from acr.settings import Limits
+from acr.verifier import workcopy
 from acr.verifier.sandbox.engine import NOBODY, Job, Sandbox, SandboxResult
 from acr.verifier.sandbox.system import remove_tree
 from acr.verifier.sandbox.toolchain import Toolchain
-from acr.verifier.signals import runners
+from acr.verifier.signals import canary, runners
 from acr.verifier.signals.results import Results, State, UnreadableError, plain
 
 __all__ = ["Run", "RunState", "compare", "from_cache", "results_folder", "run_tests", "to_cache"]
@@ -36,7 +37,7 @@ RunState = Literal[
 not run: the engine failed, so nothing was learned about the tests."""
 OUTPUT_CAP = 64 * 1024
 """Bytes of output kept with a run for the log: the end."""
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Run:
     """The end of what it printed, control characters stripped."""
     duration: float = 0.0
     enforced: Mapping[str, str | None] = field(default_factory=dict)
+    planted: Mapping[str, bool] = field(default_factory=dict)
+    """Planted tests that were reported, and whether as they are."""
 
     def ids(self, *states: State) -> frozenset[str]:
         """The tests in one of `states`."""
@@ -79,6 +82,8 @@ def run_tests(
     """Runs `command` in the private `copy`, shown at `at`; its results go through `folder`."""
     with results_folder(folder) as where:
         prepared = runners.plan(command, copy, where)
+        planted = canary.plant(prepared.runner, copy, command.cwd, command.argv)
+        workcopy.write(copy, planted.files)
         job = Job(
             command=prepared.argv,
             copy=copy,
@@ -93,7 +98,7 @@ def run_tests(
             ran = engine.run(job)
         except SandboxError as e:
             return Run("not run", why=str(e))
-        return _read(ran, prepared, copy, at)
+        return _read(ran, prepared, planted, copy, at)
 
 
 @contextlib.contextmanager
@@ -109,8 +114,11 @@ def results_folder(folder: Path) -> Iterator[Path]:
         remove_tree(where)
 
 
-def _read(ran: SandboxResult, prepared: runners.Plan, copy: Path, at: Path) -> Run:
+def _read(
+    ran: SandboxResult, prepared: runners.Plan, planted: canary.Canary, copy: Path, at: Path
+) -> Run:
     found, why = Results(), ""
+    told: dict[str, bool] = {}
     state: RunState = "ran"
     if ran.died:
         state, why = "not run", ran.died
@@ -124,7 +132,8 @@ def _read(ran: SandboxResult, prepared: runners.Plan, copy: Path, at: Path) -> R
         except UnreadableError as e:
             state, why = "no results", f"{e}; {_ending(ran)}"
         else:
-            if not found.states and ran.exit in (0, *prepared.no_tests):
+            told = planted.take(found)
+            if not found.states and (told or ran.exit in (0, *prepared.no_tests)):
                 state, why = "no tests", "no test was found"
             elif not found.states:
                 state, why = "no results", f"no test was reported; {_ending(ran)}"
@@ -139,6 +148,7 @@ def _read(ran: SandboxResult, prepared: runners.Plan, copy: Path, at: Path) -> R
         plain(f"{ran.stdout}\n{ran.stderr}").strip()[-OUTPUT_CAP:],
         ran.duration,
         ran.enforced,
+        told,
     )
 
 
