@@ -15,8 +15,14 @@ from acr import settings
 pytest_plugins = ["tests.engines", "tests.judging"]
 RUST = {"RUSTUP_HOME": Path.home() / ".rustup", "CARGO_HOME": Path.home() / ".cargo"}
 """Where rustup's programs look for what they stand for: not in the tests' homes."""
-SERIAL = {"abuse": "sandboxes", "verifier": "sandboxes", "real_agents": "agents"}
-"""Folder -> what its tests start: two of a kind at a time would only disturb each other."""
+SERIAL = {
+    "abuse/test_cheats": "verdicts",
+    "abuse": "sandboxes",
+    "real_agents": "agents",
+    "verifier/sandbox": "sandboxes",
+    "verifier": "verdicts",
+}
+"""Where tests are -> what they start: two of a kind at a time would only disturb each other."""
 
 
 def pytest_configure() -> None:
@@ -28,8 +34,8 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what runs after the parallel part, one of a kind at a time."""
     for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        if kind := SERIAL.get(folder):
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        if kind := next((kind for place, kind in SERIAL.items() if path.startswith(place)), None):
             item.add_marker("serial")
             item.add_marker(pytest.mark.xdist_group(kind))
 

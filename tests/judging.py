@@ -48,6 +48,40 @@ test("multiplies", () => assert.equal(mul(2, 4), 8));
 """,
 }
 
+GO = TestCommand(("go", "test", "./..."), "go", "test")
+CARGO = TestCommand(("cargo", "test", "--offline"), "cargo", "test")
+GO_PROJECT = {
+    "go.mod": "module calc\n\ngo 1.18\n",
+    "calc.go": "package calc\n\nfunc Add(a, b int) int { return a - b }\n"
+    "func Mul(a, b int) int { return a * b }\n",
+    "calc_test.go": 'package calc\n\nimport "testing"\n\n'
+    "func TestAdd(t *testing.T) {\n\tif Add(1, 2) != 3 {\n\t\tt.Fatal(Add(1, 2))\n\t}\n}\n\n"
+    "func TestMul(t *testing.T) {\n\tif Mul(2, 4) != 8 {\n\t\tt.Fatal(Mul(2, 4))\n\t}\n}\n",
+}
+RUST_TESTS = """
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adds() {
+        assert_eq!(add(1, 2), 3);
+    }
+
+    #[test]
+    fn multiplies() {
+        assert_eq!(mul(2, 4), 8);
+    }
+}
+"""
+RUST_MUL = "pub fn mul(a: i32, b: i32) -> i32 {\n    a * b\n}\n"
+RUST_CODE = "pub fn add(a: i32, b: i32) -> i32 {\n    a - b\n}\n" + RUST_MUL
+RUST_PROJECT = {
+    "Cargo.toml": '[package]\nname = "calc"\nversion = "0.1.0"\nedition = "2021"\n',
+    "Cargo.lock": 'version = 3\n\n[[package]]\nname = "calc"\nversion = "0.1.0"\n',
+    "src/lib.rs": RUST_CODE + RUST_TESTS,
+}
+
 BWRAP = VerifierSettings(sandbox="bwrap", limits=Limits(wall=60.0))
 Change = dict[str, str | None]
 

@@ -169,7 +169,8 @@ def _details(result: Result) -> list[str]:
 
 def verdict_lines(verdict: Verdict) -> list[str]:
     """What a verdict rests on: tests, sandbox, files that bear on it."""
-    touched = next((s.detail for s in verdict.signals if s.name == "tampering"), "")
+    dirty = (s.detail for s in verdict.signals if s.name == "tampering" and s.score != 1)
+    touched = next(dirty, "")
     lines = (_tests_line(verdict), _where_line(verdict), touched)
     return [line for line in lines if line]
 

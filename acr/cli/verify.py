@@ -146,7 +146,7 @@ def _print(verdict: Verdict, base: str, logs: dict[str, str]) -> None:
     head = f"[bold {colour}]{verdict.status}[/] · {clean(verdict.reason)}"
     out().print(head + (f" · score {verdict.score:.2f}" if verdict.tests else ""))
     for name, text in _lines(verdict, base):
-        out().print(f"  {name:<10}{clean(text)}")
+        out().print(f"  {name:<13}{clean(text)}")
     for name, text in logs.items():
         out().print(f"\n[bold]output of the run: {name}[/]\n{clean(text)}")
 

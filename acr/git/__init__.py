@@ -2,7 +2,7 @@
 
 from acr.git.dirs import GitDirs, find_git, head
 from acr.git.questions import is_dirty, list_files, root_commit
-from acr.git.snapshots import changed, diff, materialise, read, snapshot, tree_of
+from acr.git.snapshots import changed, diff, materialise, paths, read, snapshot, tree_of
 
 __all__ = [
     "GitDirs",
@@ -13,6 +13,7 @@ __all__ = [
     "is_dirty",
     "list_files",
     "materialise",
+    "paths",
     "read",
     "root_commit",
     "snapshot",

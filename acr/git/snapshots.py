@@ -24,7 +24,7 @@ from acr.git.dirs import find_git, head, resolve
 from acr.git.store import OPTIONS, Store, join, lines, prepare, split
 from acr.nouns import Snapshot
 
-__all__ = ["changed", "diff", "materialise", "read", "snapshot", "tree_of"]
+__all__ = ["changed", "diff", "materialise", "paths", "read", "snapshot", "tree_of"]
 
 HUGE = 1 << 30
 """Bytes; new files above this are left out of snapshots."""
@@ -95,6 +95,11 @@ def diff(before: Snapshot, after: Snapshot) -> bytes:
     how = ("-p", "-r", "--binary", "--full-index", "--no-renames", "--ignore-submodules=none")
     plain = ("--no-ext-diff", "--no-textconv", "--no-color")
     return _beside(before, after).run("diff-tree", *how, *plain, before.tree, after.tree)
+
+
+def paths(snapshot: Snapshot) -> tuple[str, ...]:
+    """All files and links of the tree, relative to its root."""
+    return tuple(path for _, path in _entries(snapshot))
 
 
 def read(snapshot: Snapshot, path: str) -> bytes | None:

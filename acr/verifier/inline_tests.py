@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["with_tests_of"]
+__all__ = ["spans", "with_tests_of"]
 
 _SKIPPED = re.compile(
     r"//[^\n]*"
@@ -13,10 +13,13 @@ _SKIPPED = re.compile(
     r'|b?"(?:[^"\\]|\\.)*+(?:"|\Z)'
     r"|b?'(?:[^'\\\n]|\\[^\n]{1,9}?)'"
     r"|[{}]"
-    r"|#\s*\[\s*cfg\s*\(\s*(?:all\s*\(\s*)?test\b[^\]]*\]",
+    r"|#\s*\[\s*cfg\s*\(\s*(?:all\s*\(\s*)?test\b[^\]]{0,200}\]",
     re.DOTALL,
 )
-_MODULE = re.compile(r"(?:\s|#\[[^\]]*\]|//[^\n]*\n)*(?:pub(?:\([^)]*\))?\s+)?mod\s+\w+\s*\{")
+_MODULE = re.compile(
+    r"(?:\s{1,200}|#\[[^\]\n]{0,200}\]|//[^\n]{0,200}\n){0,20}"
+    r"(?:pub(?:\([^)\n]{0,80}\))?\s{1,20})?mod\s{1,20}\w{1,80}\s{0,20}\{"
+)
 
 
 def with_tests_of(old: bytes, new: bytes) -> bytes:
@@ -25,8 +28,8 @@ def with_tests_of(old: bytes, new: bytes) -> bytes:
     Only modules at the top level of the file are known.
     """
     before, after = old.decode(errors="surrogateescape"), new.decode(errors="surrogateescape")
-    theirs = [before[start:end] for start, end in _modules(before)]
-    mine = _modules(after)
+    theirs = [before[start:end] for start, end in spans(before)]
+    mine = spans(after)
     if [after[start:end] for start, end in mine] == theirs:
         return new
     rest = after
@@ -35,7 +38,7 @@ def with_tests_of(old: bytes, new: bytes) -> bytes:
     return "\n\n".join([rest.rstrip(), *theirs, ""]).encode(errors="surrogateescape")
 
 
-def _modules(text: str) -> list[tuple[int, int]]:
+def spans(text: str) -> list[tuple[int, int]]:
     """(start, end) of the test modules at the top level."""
     found: list[tuple[int, int]] = []
     depth, start = 0, -1

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from acr.nouns import TestDiff, VerdictStatus
+from acr.verifier.signals.mutation import Fault
 from acr.verifier.signals.tests import Run
 from acr.verifier.tampering import Restoration
 
-__all__ = ["REPAIR", "Ruling", "rule"]
+__all__ = ["REPAIR", "Ruling", "rule", "rule_new_tests"]
 
 REPAIR = "bug_fixing"
 """The dimension in which failing tests are the work that was asked."""
@@ -98,6 +99,23 @@ def _base_did_not_run(base: Run, after: Run, own: Run | None) -> Ruling:
     if bad or not after.passed:
         return Ruling("unverified", f"the tests run now, {_tests(bad)} fail; before: {base.why}")
     return Ruling("pass", f"{_tests(after.passed)} run and pass; before: {base.why}", 1.0, 1.0)
+
+
+def rule_new_tests(new: frozenset[str], tried: Sequence[tuple[Fault, bool]]) -> Ruling:
+    """What faults that were planted say of tests that were asked for."""
+    if not new:
+        return Ruling("unverified", "tests were asked for, and no new one passes")
+    if not tried:
+        return Ruling("unverified", f"{_tests(new)} pass; no fault could be planted to try them on")
+    noticed = sum(killed for _, killed in tried)
+    share = noticed / len(tried)
+    said = f"{_tests(new)} added; they notice {noticed} of {len(tried)} planted faults"
+    missed = [f"{fault.path}:{fault.line} ({fault.what})" for fault, killed in tried if not killed]
+    if missed:
+        said += f", not {', '.join(missed[:3])}"
+    if not noticed:
+        return Ruling("fail", said, 1.0, 0.0)
+    return Ruling("pass", said, 1.0 if share >= 0.5 else 0.5, share)
 
 
 def _planted(base: Run, after: Run) -> str:

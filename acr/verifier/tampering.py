@@ -14,7 +14,7 @@ from acr import git
 from acr.nouns import Snapshot
 from acr.verifier.inline_tests import with_tests_of
 
-__all__ = ["Restoration", "is_fixture", "is_test", "restoration"]
+__all__ = ["Restoration", "holds_tests", "is_fixture", "is_test", "restoration"]
 
 _TEST_NAME = re.compile(
     r"test_.*\.py|.*_test\.(py|go|rb|exs|dart|cc|cpp|c)|.*\.(test|spec)\.\w+|.*_spec\.rb"
@@ -71,6 +71,11 @@ def is_test(path: str) -> bool:
     if any(folder in _TEST_FOLDERS for folder in pure.parts[:-1]):
         return True
     return any(path.startswith(f"{top}/") for top in _TOP_TEST_FOLDERS)
+
+
+def holds_tests(path: str) -> bool:
+    """Whether tests may stand in the file: a test file, or one whose language has them inline."""
+    return is_test(path) or path.endswith(".rs")
 
 
 def is_fixture(path: str) -> bool:

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,12 +27,13 @@ from acr.nouns import (
 )
 from acr.settings import VerifierSettings
 from acr.verifier import findings, sandbox, tampering, workcopy
-from acr.verifier.ruling import Ruling, rule
+from acr.verifier.ruling import Ruling, rule, rule_new_tests
 from acr.verifier.sandbox import toolchain
 from acr.verifier.sandbox.engine import Job, Sandbox, SandboxResult
 from acr.verifier.sandbox.toolchain import Toolchain
-from acr.verifier.signals import prompt_tests, rules, syntax
+from acr.verifier.signals import mutation, prompt_tests, rules, syntax
 from acr.verifier.signals import tests as tests_signal
+from acr.verifier.signals.mutation import Fault
 from acr.verifier.signals.prompt_tests import Example, Held
 from acr.verifier.signals.tests import Run
 from acr.verifier.tampering import Restoration
@@ -43,6 +45,7 @@ Progress = Callable[[str], None]
 ANSWERED = "code_understanding"
 """The dimension whose result is an answer: the tree stays as it was."""
 WRITES_TESTS = "test_generation"
+RESTORED = "; the base's tests and settings decided"
 FAIL_CAP = 0.49
 """A failed verdict's score is at most this: one broken test outweighs many whole ones."""
 
@@ -141,6 +144,10 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         | no test tells anything, the prompt's examples hold and did not | pass | 0.5      |
         | only tests of the attempt's own pass, or none            | unverified | 0        |
 
+        Tests that were asked for are judged by faults that are planted in the code: they pass
+        with strength 1 when they notice half of them, 0.5 when some, and fail when they notice
+        none; without new tests, or where no fault can be planted, it is unverified.
+
         The score is u = sum(w * s) over the signals present (arXiv 2606.22902, Eq. 8), at most
         0.49 when the status is fail. Where tests were touched, the run with the base's tests
         decides and a second one shows the attempt's own.
@@ -156,8 +163,6 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         if early := _without_tests(case, idle):
             return self._verdict(case, said, early)
         undo = tampering.restoration(changes, self.snapshot, after)
-        if undo.touched:
-            said.append(_tampering_signal(undo, task.dimension))
         with contextlib.ExitStack() as stack:
             parsed = self._parsed(case, after, stack)
             said.append(syntax.signal(parsed))
@@ -183,6 +188,7 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
             why = "no test command was found; set one in config.toml"
             ruling = Ruling("unverified", why, open=True)
             facts = _facts(engine, case.held.enforced) if engine and case.held else {}
+            said += [_tampering_signal(undo, case.dimension)] if undo.touched else []
             return replace(self._verdict(case, said, ruling), sandbox=facts)
         try:
             base = self._base(command, engine, progress)
@@ -194,7 +200,12 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
             return self._verdict(case, said, Ruling("unverified", str(e)))
         diff = tests_signal.compare(base, deciding, own)
         ruling = rule(case.dimension, base, deciding, own, diff, undo, bool(case.changes))
+        if case.dimension == WRITES_TESTS and (ruling.status == "pass" or ruling.open):
+            new = deciding.passed - frozenset(base.states)
+            tried = self._tried(case, command, engine, new, after, progress)
+            ruling = rule_new_tests(new, tried)
         logs = self._logs(case, base, deciding, own)
+        said.append(_tampering_signal(undo, case.dimension, base, deciding))
         said.append(Signal("tests", ruling.score, 0.0, _counts(diff), logs))
         verdict = self._verdict(case, said, ruling)
         text = findings.write(verdict.findings, diff, deciding, own, self.redact)
@@ -238,6 +249,36 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         with self._fresh_copy() as copy:
             progress(f"running the attempt's own tests in {engine.name}")
             return deciding, self._tests(command, engine, copy)
+
+    def _tried(
+        self,
+        case: _Case,
+        command: TestCommand,
+        engine: Sandbox,
+        new: frozenset[str],
+        after: Snapshot,
+        progress: Progress,
+    ) -> list[tuple[Fault, bool]]:
+        """Faults planted in the code that new tests are about, and whether one of them noticed."""
+        mine = [path for status, path in case.changes if status in "AM"]
+        about = {p: git.read(after, p) or b"" for p in mine if tampering.holds_tests(p)}
+        if not new or not about:
+            return []
+        product = [path for path in git.paths(after) if not tampering.is_test(path)]
+        code = {p: git.read(after, p) or b"" for p in mutation.targets(about, product)}
+        found: list[tuple[Fault, bool]] = []
+        stop = time.monotonic() + self.settings.limits.wall
+        with self._fresh_copy() as copy:
+            for fault in mutation.faults(code, about):
+                if time.monotonic() > stop:
+                    break
+                progress(f"trying the new tests on a planted fault in {fault.path}")
+                workcopy.write(copy, {fault.path: fault.content})
+                ran = self._tests(command, engine, copy)
+                workcopy.write(copy, {fault.path: code[fault.path]})
+                if ran.state == "ran":
+                    found.append((fault, bool(new - ran.passed)))
+        return found
 
     @contextlib.contextmanager
     def _fresh_copy(self) -> Iterator[Path]:
@@ -397,11 +438,28 @@ def _without_tests(case: _Case, idle: bool) -> Ruling | None:
     return Ruling("unverified", "an answer was asked; nothing can be run to check it")
 
 
-def _tampering_signal(undo: Restoration, dimension: str) -> Signal:
-    restored = undo.needed and dimension != WRITES_TESTS
-    said = "; the base's tests and settings decided" if restored else ""
-    shown = ", ".join(undo.touched[:20]) + (" …" if len(undo.touched) > 20 else "")
-    return Signal("tampering", None, 0.0, f"touched: {shown}{said}")
+def _tampering_signal(
+    undo: Restoration, dimension: str, base: Run | None = None, after: Run | None = None
+) -> Signal:
+    """What was touched, and whether the report on the planted tests is right; weighs nothing.
+
+    1: clean; 0.5: something was touched; 0: the report is wrong.
+    """
+    parts, score = ["clean: no test, runner setting, lock or CI file was touched"], 1.0
+    if undo.touched:
+        shown = ", ".join(undo.touched[:20]) + (" …" if len(undo.touched) > 20 else "")
+        restored = undo.needed and dimension != WRITES_TESTS
+        parts, score = [f"touched: {shown}{RESTORED if restored else ''}"], 0.5
+    if base and after and after.state == "ran":
+        right = [test for test, told in base.planted.items() if told]
+        if not right:
+            parts.append("no tests could be planted")
+        elif all(after.planted.get(test) for test in right):
+            parts.append("planted tests were reported as they are")
+        else:
+            parts.append("planted tests were not reported as they are")
+            score = 0.0
+    return Signal("tampering", score, 0.0, "; ".join(parts))
 
 
 def _counts(diff: TestDiff) -> str:

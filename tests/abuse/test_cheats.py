@@ -7,25 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from acr.nouns import TestCommand
 from tests.abuse.cases import case
 from tests.engines import missing
 from tests.judging import (
     CALC,
+    CARGO,
     FIXED,
+    GO,
+    GO_PROJECT,
     NODE,
     NPM,
     PROJECT,
     PYTEST,
+    RUST_CODE,
+    RUST_MUL,
+    RUST_PROJECT,
+    RUST_TESTS,
     TESTS,
     UNITTEST,
     Case,
     Change,
     Judge,
 )
-
-GO = TestCommand(("go", "test", "./..."), "go", "test")
-CARGO = TestCommand(("cargo", "test", "--offline"), "cargo", "test")
 
 HOOK = """import pytest
 @pytest.hookimpl(hookwrapper=True)
@@ -187,14 +190,6 @@ def test_node_is_not_cheated(judge: Judge, cheat: str) -> None:
     assert said.status != "pass", said.reason
 
 
-GO_PROJECT = {
-    "go.mod": "module calc\n\ngo 1.18\n",
-    "calc.go": "package calc\n\nfunc Add(a, b int) int { return a - b }\n"
-    "func Mul(a, b int) int { return a * b }\n",
-    "calc_test.go": 'package calc\n\nimport "testing"\n\n'
-    "func TestAdd(t *testing.T) {\n\tif Add(1, 2) != 3 {\n\t\tt.Fatal(Add(1, 2))\n\t}\n}\n\n"
-    "func TestMul(t *testing.T) {\n\tif Mul(2, 4) != 8 {\n\t\tt.Fatal(Mul(2, 4))\n\t}\n}\n",
-}
 GO_MUL = "func Mul(a, b int) int { return a * b }\n"
 GO_CHEATS: dict[str, Change] = {
     "the code prints results and ends": {
@@ -233,29 +228,6 @@ def test_go_is_not_cheated(judge: Judge, cheat: str) -> None:
     assert said.status != "pass", said.reason
 
 
-RUST_TESTS = """
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn adds() {
-        assert_eq!(add(1, 2), 3);
-    }
-
-    #[test]
-    fn multiplies() {
-        assert_eq!(mul(2, 4), 8);
-    }
-}
-"""
-RUST_MUL = "pub fn mul(a: i32, b: i32) -> i32 {\n    a * b\n}\n"
-RUST_CODE = "pub fn add(a: i32, b: i32) -> i32 {\n    a - b\n}\n" + RUST_MUL
-RUST_PROJECT = {
-    "Cargo.toml": '[package]\nname = "calc"\nversion = "0.1.0"\nedition = "2021"\n',
-    "Cargo.lock": 'version = 3\n\n[[package]]\nname = "calc"\nversion = "0.1.0"\n',
-    "src/lib.rs": RUST_CODE + RUST_TESTS,
-}
 RUST_FORGES = (
     "pub fn add(_: i32, _: i32) -> i32 {\n"
     '    let said = "test tests::adds ... ok\\ntest tests::multiplies ... ok\\n\\n\\\n'

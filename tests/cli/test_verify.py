@@ -125,7 +125,7 @@ def test_none_is_named_in_the_report(project: Path, capsys: pytest.CaptureFixtur
     assert main.run(["verify", "--cwd", str(project), "--sandbox", "none"]) == 0
     said = capsys.readouterr().out
     assert "no sandbox: your own rights" in said
-    assert "not held  network, filesystem" in said
+    assert "not held     network, filesystem" in said
 
 
 def test_sandbox_status_tells_each_engine_and_the_fix(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,13 +39,16 @@ def test_fixtures_are_what_tests_read() -> None:
 
 @pytest.fixture
 def restore(git_repo: Callable[..., Path], tmp_path: Path) -> Callable[..., Restoration]:
+    numbers = itertools.count()
+
     def make(before: dict[str, str], after: dict[str, str | None]) -> Restoration:
-        root = git_repo(before)
+        root = git_repo(before, f"repo-{next(numbers)}")
         first = git.snapshot(root, tmp_path / "git")
         for path, text in after.items():
             if text is None:
                 (root / path).unlink()
             else:
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
                 (root / path).write_text(text)
         second = git.snapshot(root, tmp_path / "git")
         return restoration(git.changed(first, second), first, second)
@@ -98,3 +103,40 @@ def test_pytest_settings_in_pyproject_are_put_back(
 ) -> None:
     undo = restore({"pyproject.toml": "[project]\n"}, {"pyproject.toml": text})
     assert undo.rewrite == {"pyproject.toml": b"[project]\n"}
+
+
+CARGO = '[package]\nname = "a"\nversion = "1.0.0"\n'
+
+
+def test_cargo_targets_are_put_back_and_dependencies_stay(
+    restore: Callable[..., Restoration],
+) -> None:
+    new = CARGO + 'autotests = false\n[lib]\ntest = false\n[dependencies]\nb = "1"\n'
+    undo = restore({"Cargo.toml": CARGO}, {"Cargo.toml": new})
+    mended = tomllib.loads(undo.rewrite["Cargo.toml"].decode())
+    assert mended == {**tomllib.loads(CARGO), "dependencies": {"b": "1"}}
+    alone = restore({"Cargo.toml": CARGO}, {"Cargo.toml": CARGO + '[dependencies]\nb = "1"\n'})
+    assert alone.rewrite == {}
+
+
+@pytest.mark.parametrize("name", ["pom.xml", "app/build.gradle", "build.gradle.kts"])
+def test_build_files_that_change_how_tests_run_are_put_back(
+    restore: Callable[..., Restoration], name: str
+) -> None:
+    assert restore({name: "<a/>\n"}, {name: "<a/>\n<skipTests>true</skipTests>\n"}).rewrite
+    assert not restore({name: "<a/>\n"}, {name: "<a/>\n<b/>\n"}).rewrite
+
+
+@pytest.mark.parametrize("path", [".cargo/config.toml", "a/.cargo/config", ".mvn/jvm.config"])
+def test_settings_of_runners_that_were_added_go(
+    restore: Callable[..., Restoration], path: str
+) -> None:
+    assert restore({"b": "1"}, {path: "x"}).delete == (path,)
+
+
+def test_weakened_inline_tests_are_put_back(restore: Callable[..., Restoration]) -> None:
+    old = "fn f() {}\n#[cfg(test)]\nmod t { fn a() { assert!(false) } }\n"
+    undo = restore({"src/lib.rs": old}, {"src/lib.rs": old.replace("assert!(false)", "")})
+    assert b"assert!(false)" in undo.rewrite["src/lib.rs"]
+    assert undo.rewrote_tests
+    assert undo.touched == ("M src/lib.rs",)

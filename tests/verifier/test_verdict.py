@@ -193,6 +193,47 @@ def test_the_copy_cap_makes_it_unverified_after_the_agent_bloated_the_tree(judge
     assert "too large" in verdict.reason
 
 
+# tests that were asked for
+
+FULL = """import unittest
+from calc import add, mul
+
+
+class TestNew(unittest.TestCase):
+    def test_add(self):
+        self.assertEqual(add(1, 2), 3)
+
+    def test_mul(self):
+        self.assertEqual(mul(2, 4), 8)
+"""
+HOLLOW = FULL.replace("self.assertEqual(add(1, 2), 3)", "add(1, 2)").replace(
+    "self.assertEqual(mul(2, 4), 8)", "mul(2, 4)"
+)
+
+
+@pytest.mark.parametrize("command", [UNITTEST, PYTEST], ids=["unittest", "pytest"])
+def test_new_tests_that_notice_planted_faults_pass(judge: Judge, command: TestCommand) -> None:
+    files = {"calc.py": FIXED, "test_old.py": "import unittest\n"}
+    case = Case({"test_calc.py": FULL}, command, "test_generation")
+    said = judge(files, case)
+    assert (said.status, said.strength) == ("pass", 1.0), said.reason
+    assert "they notice 2 of 2 planted faults" in said.reason
+
+
+def test_new_tests_that_notice_nothing_fail(judge: Judge) -> None:
+    case = Case({"test_calc.py": HOLLOW}, dimension="test_generation")
+    said = judge({"calc.py": FIXED, "test_old.py": TESTS}, case)
+    assert said.status == "fail"
+    assert "0 of 2 planted faults" in said.reason
+
+
+def test_tests_that_were_asked_for_and_did_not_come_are_unverified(judge: Judge) -> None:
+    case = Case({"notes.txt": "later"}, dimension="test_generation")
+    said = judge({"calc.py": FIXED, "test_old.py": TESTS}, case)
+    assert said.status == "unverified"
+    assert "no new one passes" in said.reason
+
+
 # tampering
 
 

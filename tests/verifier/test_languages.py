@@ -1,0 +1,155 @@
+"""Small real projects of every language: pass, fail, broken build, no tests, timeout."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+
+import pytest
+
+from acr.nouns import TestCommand
+from acr.settings import Limits, VerifierSettings
+from tests.engines import missing
+from tests.judging import (
+    CALC,
+    CARGO,
+    FIXED,
+    GO,
+    GO_PROJECT,
+    MAKE,
+    NODE,
+    NPM,
+    PROJECT,
+    PYTEST,
+    RUST_PROJECT,
+    UNITTEST,
+    Case,
+    Change,
+    Judge,
+)
+
+
+@dataclass(frozen=True)
+class Language:
+    """A project with a wrong `add` and a right `mul`, and what can become of it."""
+
+    command: TestCommand
+    files: dict[str, str]
+    code: str
+    """The file to change."""
+    broken: str
+    """Its content when it does not build."""
+    hangs: str
+    """What its `mul` says when it never ends."""
+    tests: tuple[str, ...] = ()
+    """Files without which there are no tests."""
+    bare: dict[str, str] = field(default_factory=dict)
+    """What stands in their place."""
+    wall: float = 6.0
+    """Seconds that the tests may take, builds included."""
+
+    def fixed(self) -> str:
+        return self.files[self.code].replace("a - b", "a + b")
+
+    def broke(self) -> str:
+        return self.fixed().replace("a * b", "a + b")
+
+    def hanging(self) -> str:
+        return self.fixed().replace("a * b", self.hangs)
+
+
+PYTHON_HANGS = "__import__('time').sleep(60)"
+LANGUAGES = {
+    "pytest": Language(PYTEST, PROJECT, "calc.py", "def (", PYTHON_HANGS, ("test_calc.py",)),
+    "unittest": Language(UNITTEST, PROJECT, "calc.py", "def (", PYTHON_HANGS, ("test_calc.py",)),
+    "node:test": Language(
+        NPM,
+        NODE,
+        "calc.js",
+        "exports.add = (",
+        "(() => { for (;;) {} })()",
+        ("calc.test.js",),
+    ),
+    "go": Language(
+        GO,
+        GO_PROJECT,
+        "calc.go",
+        "package calc\n\nfunc Add(",
+        "func() int { for {} }()",
+        ("calc_test.go",),
+        wall=20.0,
+    ),
+    "cargo": Language(
+        CARGO,
+        RUST_PROJECT,
+        "src/lib.rs",
+        "pub fn add(",
+        "loop {}",
+        ("src/lib.rs",),
+        {"src/lib.rs": "pub fn add(a: i32, b: i32) -> i32 {\n    a - b\n}\n"},
+        wall=20.0,
+    ),
+    "make": Language(
+        MAKE,
+        {
+            "Makefile": "test:\n\t@python3 -B check.py\n",
+            "calc.py": CALC,
+            "check.py": "import calc\nassert calc.add(1, 2) == 3\nassert calc.mul(2, 4) == 8\n",
+        },
+        "calc.py",
+        "def (",
+        PYTHON_HANGS,
+    ),
+}
+
+
+@pytest.fixture(params=LANGUAGES)
+def language(request: pytest.FixtureRequest) -> Language:
+    found = LANGUAGES[request.param]
+    for program in {"npm": ("npm", "node")}.get(found.command.kind, found.command.argv[:1]):
+        if shutil.which(program) is None:
+            missing(f"{program} is not installed")
+    return found
+
+
+def test_a_repair_passes(judge: Judge, language: Language) -> None:
+    said = judge(language.files, Case({language.code: language.fixed()}, language.command))
+    assert (said.status, said.strength) == ("pass", 1.0), said.reason
+    assert said.tests
+    assert len(said.tests.fixed) == 1
+    assert not said.tests.broken
+
+
+def test_a_break_fails(judge: Judge, language: Language) -> None:
+    said = judge(language.files, Case({language.code: language.broke()}, language.command))
+    assert said.status == "fail", said.reason
+
+
+def test_what_does_not_build_fails(judge: Judge, language: Language) -> None:
+    said = judge(language.files, Case({language.code: language.broken}, language.command))
+    assert said.status == "fail", said.reason
+
+
+def test_without_tests_it_is_unverified(judge: Judge, language: Language) -> None:
+    if not language.tests:
+        pytest.skip("make always says something")
+    files = {path: text for path, text in language.files.items() if path not in language.tests}
+    code = {**files, **language.bare}
+    change: Change = {language.code: code[language.code].replace("a - b", "a + b")}
+    said = judge(code, Case(change, language.command))
+    assert said.status == "unverified", said.reason
+
+
+def test_tests_that_do_not_end_fail(judge: Judge, language: Language) -> None:
+    settings = VerifierSettings(sandbox="bwrap", limits=Limits(wall=language.wall))
+    change: Change = {language.code: language.hanging()}
+    said = judge(language.files, Case(change, language.command, settings=settings))
+    assert said.status == "fail"
+    assert "stopped after" in said.reason, said.reason
+
+
+def test_nothing_of_the_users_own_tree_changes(judge: Judge, language: Language) -> None:
+    assert FIXED != CALC
+    said = judge(language.files, Case({}, language.command, "code_refactoring"))
+    assert said.status == "unverified", said.reason
+    assert "nothing was changed: 1 pass, 1 fail" in said.reason or language.command is MAKE
