@@ -20,6 +20,7 @@ SERIAL = {
     "abuse": "sandboxes",
     "real_agents": "agents",
     "verifier/sandbox": "sandboxes",
+    "verifier/test_languages": "languages",
     "verifier": "verdicts",
 }
 """Where tests are -> what they start: two of a kind at a time would only disturb each other."""

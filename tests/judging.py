@@ -15,7 +15,7 @@ from acr.nouns import Attempt, Repository, Task, TestCommand, Verdict
 from acr.settings import Limits, VerifierSettings
 from acr.verifier.sandbox.engine import Sandbox
 from acr.verifier.verdict import prepare
-from tests.engines import PYTHON
+from tests.engines import PYTHON, missing
 
 PYTEST = TestCommand((sys.executable, "-m", "pytest"), "pytest", "test")
 UNITTEST = TestCommand((PYTHON, "-m", "unittest", "-v"), "unittest", "test")
@@ -81,6 +81,58 @@ RUST_PROJECT = {
     "Cargo.lock": 'version = 3\n\n[[package]]\nname = "calc"\nversion = "0.1.0"\n',
     "src/lib.rs": RUST_CODE + RUST_TESTS,
 }
+
+MAVEN = TestCommand(("mvn", "-o", "-q", "test"), "maven", "test")
+JAVA_CODE = """class Calc {
+    static int add(int a, int b) { return a - b; }
+    static int mul(int a, int b) { return a * b; }
+}
+"""
+JAVA_TESTS = """import static org.junit.Assert.assertEquals;
+import org.junit.Test;
+
+public class CalcTest {
+    @Test public void adds() { assertEquals(3, Calc.add(1, 2)); }
+    @Test public void multiplies() { assertEquals(8, Calc.mul(2, 4)); }
+}
+"""
+JAVA_PROJECT = {
+    "pom.xml": """<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>calc</groupId>
+  <artifactId>calc</artifactId>
+  <version>1</version>
+  <properties>
+    <maven.compiler.source>11</maven.compiler.source>
+    <maven.compiler.target>11</maven.compiler.target>
+    <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
+  </properties>
+  <dependencies>
+    <dependency>
+      <groupId>junit</groupId>
+      <artifactId>junit</artifactId>
+      <version>4.x</version>
+      <scope>test</scope>
+    </dependency>
+  </dependencies>
+</project>
+""",
+    "src/main/java/Calc.java": JAVA_CODE,
+    "src/test/java/CalcTest.java": JAVA_TESTS,
+}
+DEBIANS_ARTIFACTS = Path("/usr/share/maven-repo")
+"""What Debian's packages of Maven's plugins and of JUnit install."""
+
+
+@pytest.fixture
+def artifacts() -> None:
+    """Maven finds its plugins and JUnit in the test's home, without a network."""
+    if not (DEBIANS_ARTIFACTS / "org/apache/maven/plugins/maven-surefire-plugin").is_dir():
+        missing("libsurefire-java and junit4 are not installed")
+    place = Path.home() / ".m2"
+    place.mkdir()
+    (place / "repository").symlink_to(DEBIANS_ARTIFACTS)
+
 
 BWRAP = VerifierSettings(sandbox="bwrap", limits=Limits(wall=60.0))
 Change = dict[str, str | None]

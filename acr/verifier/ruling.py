@@ -70,6 +70,9 @@ def _compared(
         return Ruling("fail", f"new tests fail: {_names(new_bad)}", 1.0, score * 0.5)
     if contradiction := _planted(base, after) or _contradiction(base, after):
         return Ruling("fail", contradiction, 1.0, 0.0)
+    if after.exit and not after.bad and not after.planted and base.bad:
+        said = f"no test fails any more, but the command ended with exit code {after.exit}"
+        return Ruling("unverified", said, 0.0, score)
     if diff.fixed:
         left = f", {_tests(diff.still_failing)} still fail" if diff.still_failing else ""
         return Ruling("pass", f"{_tests(diff.fixed)} fixed{left}", 1.0, score)

@@ -15,6 +15,8 @@ from tests.judging import (
     FIXED,
     GO,
     GO_PROJECT,
+    JAVA_PROJECT,
+    MAVEN,
     NODE,
     NPM,
     PROJECT,
@@ -270,6 +272,42 @@ def test_cargo_is_not_cheated(judge: Judge, cheat: str) -> None:
     if shutil.which("cargo") is None:
         missing("cargo is not installed")
     said = judge(RUST_PROJECT, Case(RUST_CHEATS[cheat], CARGO))
+    assert said.status != "pass", said.reason
+
+
+SKIPS = "    <skipTests>true</skipTests>\n  </properties>"
+IGNORES = "    <maven.test.failure.ignore>true</maven.test.failure.ignore>\n  </properties>"
+JAVA_FORGES = """import java.nio.file.*;
+class Calc {
+    static int add(int a, int b) {
+        try {
+            Path folder = Paths.get("target/surefire-reports");
+            Files.createDirectories(folder);
+            Path file = folder.resolve("TEST-CalcTest.xml");
+            Files.write(file, ("<testsuite name='CalcTest' tests='2'>"
+                + "<testcase name='adds' classname='CalcTest'/>"
+                + "<testcase name='multiplies' classname='CalcTest'/></testsuite>").getBytes());
+        } catch (Exception e) { }
+        Runtime.getRuntime().halt(0);
+        return 3;
+    }
+    static int mul(int a, int b) { return a * b; }
+}
+"""
+POM = JAVA_PROJECT["pom.xml"]
+JAVA_CHEATS: dict[str, Change] = {
+    "tests are skipped": {"pom.xml": POM.replace("  </properties>", SKIPS)},
+    "failures are ignored": {"pom.xml": POM.replace("  </properties>", IGNORES)},
+    "the code writes results and ends": {"src/main/java/Calc.java": JAVA_FORGES},
+}
+
+
+@case(33, 35, 36)
+@pytest.mark.parametrize("cheat", JAVA_CHEATS)
+def test_maven_is_not_cheated(judge: Judge, artifacts: None, cheat: str) -> None:
+    if shutil.which("mvn") is None:
+        missing("mvn is not installed")
+    said = judge(JAVA_PROJECT, Case(JAVA_CHEATS[cheat], MAVEN))
     assert said.status != "pass", said.reason
 
 

@@ -13,10 +13,12 @@ from tests.engines import missing
 from tests.judging import (
     CALC,
     CARGO,
-    FIXED,
     GO,
     GO_PROJECT,
+    JAVA_CODE,
+    JAVA_PROJECT,
     MAKE,
+    MAVEN,
     NODE,
     NPM,
     PROJECT,
@@ -77,7 +79,7 @@ LANGUAGES = {
         "package calc\n\nfunc Add(",
         "func() int { for {} }()",
         ("calc_test.go",),
-        wall=20.0,
+        wall=12.0,
     ),
     "cargo": Language(
         CARGO,
@@ -87,7 +89,16 @@ LANGUAGES = {
         "loop {}",
         ("src/lib.rs",),
         {"src/lib.rs": "pub fn add(a: i32, b: i32) -> i32 {\n    a - b\n}\n"},
-        wall=20.0,
+        wall=12.0,
+    ),
+    "maven": Language(
+        MAVEN,
+        JAVA_PROJECT,
+        "src/main/java/Calc.java",
+        "class Calc { static int add(",
+        "((java.util.function.IntSupplier) () -> { for (;;) {} }).getAsInt()",
+        ("src/test/java/CalcTest.java",),
+        wall=25.0,
     ),
     "make": Language(
         MAKE,
@@ -109,6 +120,8 @@ def language(request: pytest.FixtureRequest) -> Language:
     for program in {"npm": ("npm", "node")}.get(found.command.kind, found.command.argv[:1]):
         if shutil.which(program) is None:
             missing(f"{program} is not installed")
+    if found.command is MAVEN:
+        request.getfixturevalue("artifacts")
     return found
 
 
@@ -148,8 +161,16 @@ def test_tests_that_do_not_end_fail(judge: Judge, language: Language) -> None:
     assert "stopped after" in said.reason, said.reason
 
 
-def test_nothing_of_the_users_own_tree_changes(judge: Judge, language: Language) -> None:
-    assert FIXED != CALC
+def test_nothing_changed_is_no_verdict(judge: Judge, language: Language) -> None:
     said = judge(language.files, Case({}, language.command, "code_refactoring"))
     assert said.status == "unverified", said.reason
-    assert "nothing was changed: 1 pass, 1 fail" in said.reason or language.command is MAKE
+    counted = "0 pass, 1 fail" if language.command is MAKE else "1 pass, 1 fail"
+    assert f"nothing was changed: {counted}" in said.reason
+
+
+def test_a_build_that_would_have_to_download_is_unverified(judge: Judge, artifacts: None) -> None:
+    files = {**JAVA_PROJECT, "pom.xml": JAVA_PROJECT["pom.xml"].replace("4.x", "4.0.99")}
+    change: Change = {"src/main/java/Calc.java": JAVA_CODE.replace("a - b", "a + b")}
+    said = judge(files, Case(change, MAVEN))
+    assert said.status == "unverified"
+    assert "packages that are not on this machine" in said.reason

@@ -185,7 +185,10 @@ def _add_caches(found: _Found, names: set[str]) -> None:
         found.add(modules)
         found.env["GOMODCACHE"] = str(modules)
     if names & {"mvn", "mvnw", "java"}:
-        found.add(home / ".m2/repository", Path("/etc/maven"), *Path("/etc").glob("java-*-openjdk"))
+        artifacts = (home / ".m2/repository").resolve()
+        found.add(artifacts, Path("/etc/maven"), *Path("/etc").glob("java-*-openjdk"))
+        if artifacts.is_dir():
+            found.env["MAVEN_OPTS"] = f"-Dmaven.repo.local={artifacts}"
         found.env |= _java_home(found)
     if names & {"gradle", "gradlew"} and (caches := home / ".gradle/caches").is_dir():
         found.add(caches)

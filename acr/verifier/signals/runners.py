@@ -20,6 +20,8 @@ __all__ = ["EXIT_CODE", "Plan", "plan"]
 
 EXIT_CODE = "the test command"
 """The id that stands for the exit code of a command whose tests cannot be told apart."""
+_OFFLINE = re.compile(r"(?i)in offline mode|offline mode\b.*\bnot been downloaded|--offline\b")
+"""What Maven and Gradle say when they would have to download something."""
 REPORTS_CAP = 2000
 """XML reports read of one run."""
 
@@ -147,6 +149,8 @@ def _reports(pattern: str) -> Callable[[TestCommand, Path, Path], Plan]:
                         found.add(test, state, one.messages.get(test, ""))
             if not files and ran.exit:
                 said = f"{ran.stdout}\n{ran.stderr}"
+                if _OFFLINE.search(said):
+                    raise UnreadableError("the build needs packages that are not on this machine")
                 found.add("build", "error", said)
             return found
 
