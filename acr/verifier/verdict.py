@@ -45,6 +45,8 @@ Progress = Callable[[str], None]
 ANSWERED = "code_understanding"
 """The dimension whose result is an answer: the tree stays as it was."""
 WRITES_TESTS = "test_generation"
+AGAIN = 300.0
+"""Seconds; a run that took longer is not repeated to tell flaky tests from broken ones."""
 RESTORED = "; the base's tests and settings decided"
 FAIL_CAP = 0.49
 """A failed verdict's score is at most this: one broken test outweighs many whole ones."""
@@ -136,7 +138,7 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         | nothing changed: a repair was asked and tests fail / else | fail / unverified | 1 / 0 |
         | tests that ran before now hang, crash or are gone        | fail       | 1        |
         | tests broke, though pass in the form the attempt gave them | unverified | 0      |
-        | tests broke, or the attempt's own new tests fail         | fail       | 1        |
+        | tests broke (twice), or the attempt's own new tests fail | fail       | 1        |
         | exit code and results contradict each other              | fail       | 1        |
         | failing tests were fixed, none broke                     | pass       | 1        |
         | a repair was asked and no failing test was fixed         | fail       | 1        |
@@ -206,7 +208,8 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
             ruling = rule_new_tests(new, tried)
         logs = self._logs(case, base, deciding, own)
         said.append(_tampering_signal(undo, case.dimension, base, deciding))
-        said.append(Signal("tests", ruling.score, 0.0, _counts(diff), logs))
+        counted = _counts(diff) + (f", {len(deciding.flaky)} flaky" if deciding.flaky else "")
+        said.append(Signal("tests", ruling.score, 0.0, counted, logs))
         verdict = self._verdict(case, said, ruling)
         text = findings.write(verdict.findings, diff, deciding, own, self.redact)
         return replace(
@@ -236,19 +239,28 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         progress: Progress,
     ) -> tuple[Run, Run | None]:
         """(the run that decides, the run on the attempt's own tests where that differs)."""
-        undone = undo.needed and case.dimension != WRITES_TESTS
-        with self._fresh_copy() as copy:
-            if undone:
-                workcopy.rewind(copy, self.snapshot, undo.restore, undo.delete)
-                workcopy.write(copy, undo.rewrite)
-            what = "the base's tests on" if undone else "the tests after"
-            progress(f"running {what} the attempt in {engine.name}")
-            deciding = self._tests(command, engine, copy)
+        undone = undo if undo.needed and case.dimension != WRITES_TESTS else None
+        what = "the base's tests on" if undone else "the tests after"
+        progress(f"running {what} the attempt in {engine.name}")
+        deciding = self._decide(command, engine, undone)
+        base = self._base(command, engine, progress)
+        if deciding.state == "ran" and base.passed - deciding.passed and deciding.duration < AGAIN:
+            progress(f"running them again, to see whether they fail always, in {engine.name}")
+            again = self._decide(command, engine, undone)
+            deciding = tests_signal.steadied(base, deciding, again)
         if not undone:
             return deciding, None
         with self._fresh_copy() as copy:
             progress(f"running the attempt's own tests in {engine.name}")
             return deciding, self._tests(command, engine, copy)
+
+    def _decide(self, command: TestCommand, engine: Sandbox, undo: Restoration | None) -> Run:
+        """The tests after the attempt, with `undo` applied to the copy."""
+        with self._fresh_copy() as copy:
+            if undo:
+                workcopy.rewind(copy, self.snapshot, undo.restore, undo.delete)
+                workcopy.write(copy, undo.rewrite)
+            return self._tests(command, engine, copy)
 
     def _tried(
         self,

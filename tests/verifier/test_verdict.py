@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,9 @@ from acr.errors import SandboxError
 from acr.nouns import Repository, TestCommand
 from acr.settings import Limits, VerifierSettings
 from acr.verifier.sandbox.engine import Sandbox
+from acr.verifier.signals import tests as tests_signal
+from acr.verifier.signals.results import State
+from acr.verifier.signals.tests import Run
 from acr.verifier.verdict import prepare
 from tests.engines import missing
 from tests.judging import (
@@ -285,6 +290,26 @@ def test_new_tests_beside_the_fix_pass_and_failing_new_tests_do_not(judge: Judge
     assert len(verdict.tests.new) == 2
     bad: Change = {"calc.py": FIXED, "test_new.py": TESTS.replace("2), 3", "2), 4")}
     assert judge(PROJECT, Case(bad)).status == "fail"
+
+
+def test_a_test_that_fails_only_once_is_flaky_and_not_broken(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = tests_signal.run_tests
+    seen: list[Run] = []
+
+    def once(*args: Any) -> Run:
+        ran = real(*args)
+        seen.append(ran)
+        spoilt: dict[str, State] = {**ran.states, "test_calc.TestCalc.test_mul": "failed"}
+        return replace(ran, states=spoilt) if len(seen) == 2 else ran
+
+    monkeypatch.setattr(tests_signal, "run_tests", once)
+    files = {**PROJECT, "README": "read by no other test's cache\n"}
+    said = judge(files, Case({"calc.py": FIXED}))
+    assert (said.status, said.strength) == ("pass", 1.0), said.reason
+    assert len(seen) == 3
+    assert "1 flaky" in next(s.detail for s in said.signals if s.name == "tests")
 
 
 def test_skipped_tests_are_not_passed(judge: Judge) -> None:

@@ -22,7 +22,16 @@ from acr.verifier.sandbox.toolchain import Toolchain
 from acr.verifier.signals import canary, runners
 from acr.verifier.signals.results import Results, State, UnreadableError, plain
 
-__all__ = ["Run", "RunState", "compare", "from_cache", "results_folder", "run_tests", "to_cache"]
+__all__ = [
+    "Run",
+    "RunState",
+    "compare",
+    "from_cache",
+    "results_folder",
+    "run_tests",
+    "steadied",
+    "to_cache",
+]
 
 RunState = Literal[
     "ran",
@@ -56,6 +65,8 @@ class Run:
     enforced: Mapping[str, str | None] = field(default_factory=dict)
     planted: Mapping[str, bool] = field(default_factory=dict)
     """Planted tests that were reported, and whether as they are."""
+    flaky: tuple[str, ...] = ()
+    """Tests that failed once and passed when they were repeated; they count as passed."""
 
     def ids(self, *states: State) -> frozenset[str]:
         """The tests in one of `states`."""
@@ -184,6 +195,21 @@ def compare(base: Run, after: Run, own: Run | None = None) -> TestDiff:
     )
 
 
+def steadied(base: Run, after: Run, again: Run) -> Run:
+    """`after`, where tests of the base that broke and pass `again` are flaky, not broken."""
+    flaky = (base.passed - after.passed) & again.passed
+    if not flaky:
+        return after
+    states: dict[str, State] = {**after.states, **dict.fromkeys(flaky, "passed")}
+    return dataclasses.replace(
+        after,
+        exit=again.exit,
+        states=states,
+        messages={test: said for test, said in after.messages.items() if test not in flaky},
+        flaky=_sorted(flaky),
+    )
+
+
 def _sorted(tests: frozenset[str]) -> tuple[str, ...]:
     return tuple(sorted(tests))
 
@@ -204,6 +230,6 @@ def from_cache(file: Path) -> Run | None:
         data = json.loads(file.read_text())
         if data.pop("version") != CACHE_VERSION:
             return None
-        return Run(**data)
+        return Run(**{**data, "flaky": tuple(data["flaky"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acr.verifier.signals.results import State
-from acr.verifier.signals.tests import Run, compare, from_cache, to_cache
+from acr.verifier.signals.tests import Run, compare, from_cache, steadied, to_cache
 
 IDS = st.sampled_from(["a", "b", "c", "d"])
 STATES: list[State] = ["passed", "failed", "error", "skipped"]
@@ -50,6 +50,23 @@ def test_skipped_and_gone_are_broken_or_still_failing() -> None:
 def test_a_file_that_could_not_be_loaded_and_now_can_is_fixed() -> None:
     assert compare(ran(file="error"), ran(one="passed")).fixed == ("file",)
     assert compare(ran(file="error"), Run("timeout")).still_failing == ("file",)
+
+
+def test_what_fails_once_and_passes_again_is_flaky_and_what_fails_twice_is_broken() -> None:
+    base = ran(a="passed", b="passed", c="failed")
+    after = Run("ran", 1, {"a": "failed", "b": "failed", "c": "failed"}, {"a": "oh", "b": "no"})
+    found = steadied(base, after, Run("ran", 2, {"a": "passed", "b": "failed", "c": "passed"}))
+    assert (found.flaky, found.exit) == (("a",), 2)
+    assert found.states == {"a": "passed", "b": "failed", "c": "failed"}
+    assert found.messages == {"b": "no"}
+    assert steadied(base, after, Run("timeout")) is after
+
+
+@given(RUNS, RUNS, RUNS)
+def test_repeating_never_makes_a_failing_test_of_the_base_fixed(
+    base: Run, after: Run, again: Run
+) -> None:
+    assert compare(base, steadied(base, after, again)).fixed == compare(base, after).fixed
 
 
 def test_new_tests_come_from_the_attempts_own_run() -> None:
