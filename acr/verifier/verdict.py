@@ -31,8 +31,9 @@ from acr.verifier.ruling import Ruling, rule, rule_new_tests
 from acr.verifier.sandbox import toolchain
 from acr.verifier.sandbox.engine import Job, Sandbox, SandboxResult
 from acr.verifier.sandbox.toolchain import Toolchain
-from acr.verifier.signals import mutation, prompt_tests, rules, syntax
+from acr.verifier.signals import lints, mutation, prompt_tests, rules, syntax
 from acr.verifier.signals import tests as tests_signal
+from acr.verifier.signals.lints import Complaints, Linter
 from acr.verifier.signals.mutation import Fault
 from acr.verifier.signals.prompt_tests import Example, Held
 from acr.verifier.signals.tests import Run
@@ -108,10 +109,7 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
             return
         self._copy = workcopy.copy(root, self.folder, self.settings.limits)
         if worktree is not None and worktree.tree != self.snapshot.tree:
-            changes = git.changed(self.snapshot, worktree)
-            added = [path for status, path in changes if status == "A"]
-            others = [path for status, path in changes if status != "A"]
-            workcopy.rewind(self._copy, self.snapshot, others, added)
+            self._rewind(self._copy, git.changed(self.snapshot, worktree))
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -172,6 +170,7 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
                 where = ", ".join([*parsed.broken, *found.conflicts])
                 ruling = Ruling("fail", f"{where}: does not parse any more", 1.0)
                 return self._verdict(case, said, ruling)
+        said += self._linted(case)
         held = self._held(task.prompt, case, after, progress)
         if held is not None:
             said.append(prompt_tests.signal(held))
@@ -326,6 +325,41 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
                 found.broken.pop(line.removeprefix("parses "), None)
         return found
 
+    def _linted(self, case: _Case) -> list[Signal]:
+        """The signal `lint`, where the repository configures a linter that can be run."""
+        before, after, heard = Complaints(), Complaints(), False
+        for linter in lints.configured(case.changes, self.snapshot) if self._engine else ():
+            with contextlib.suppress(SandboxError), self._fresh_copy() as copy:
+                settings = [(s, p) for s, p in case.changes if lints.is_setting(p)]
+                self._rewind(copy, settings)
+                now = self._complaints(copy, linter)
+                self._rewind(copy, case.changes)
+                old = {path for status, path in case.changes if status == "M"}
+                files = tuple(path for path in linter.files if path in old)
+                then = self._complaints(copy, replace(linter, files=files))
+                if now is not None and then is not None:
+                    after, before, heard = after + now, before + then, True
+        return [lints.signal(before, after)] if heard else []
+
+    def _complaints(self, copy: Path, linter: Linter) -> Complaints | None:
+        """What the linter says of its files in `copy`; None when it cannot be run."""
+        if not linter.files or self._engine is None:
+            return Complaints()
+        root = self.repository.root
+        program = linter.program(root)
+        if not program:
+            return None
+        tools = toolchain.resolve(TestCommand((program,), linter.name, ""), root)
+        limits = self.settings.limits
+        job = Job(linter.argv(program), copy, root, limits, tools.env, readonly=tools.readonly)
+        return linter.read(str(self._engine.run(job).stdout), str(root))
+
+    def _rewind(self, copy: Path, changes: Sequence[tuple[str, str]]) -> None:
+        """Undoes `changes` (status, path) in `copy`."""
+        added = [path for status, path in changes if status == "A"]
+        others = [path for status, path in changes if status != "A"]
+        workcopy.rewind(copy, self.snapshot, others, added)
+
     def _held(self, prompt: str, case: _Case, after: Snapshot, progress: Progress) -> Held | None:
         """Which examples of the prompt hold; None where it has none that can be tried."""
         found = prompt_tests.examples(prompt)
@@ -340,9 +374,7 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
             with self._fresh_copy() as copy:
                 now, ran = self._try(engine, copy, found, files)
             with self._fresh_copy() as copy:
-                added = [path for status, path in case.changes if status == "A"]
-                others = [path for status, path in case.changes if status != "A"]
-                workcopy.rewind(copy, self.snapshot, others, added)
+                self._rewind(copy, case.changes)
                 before, _ = self._try(engine, copy, found, files)
         except SandboxError:
             return None

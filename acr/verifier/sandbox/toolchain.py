@@ -44,6 +44,8 @@ _PROGRAMS = {
     "cargo": ("cargo",),
     "maven": ("mvn", *_JAVA),
     "gradle": ("gradle", *_JAVA),
+    "ruff": (),
+    "eslint": _NODE,
 }
 _ANY = ("make", *_PYTHON, *_NODE, "npm", "go", "cargo", *_JAVA)
 """What a make target or a command of the user's own may call."""
