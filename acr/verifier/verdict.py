@@ -7,8 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,29 +25,25 @@ from acr.nouns import (
     Verdict,
 )
 from acr.settings import VerifierSettings
-from acr.verifier import findings, sandbox, tampering, workcopy
+from acr.verifier import findings, tampering, workcopy
+from acr.verifier.ground import Ground, Progress
 from acr.verifier.ruling import Ruling, rule, rule_new_tests
 from acr.verifier.sandbox import toolchain
-from acr.verifier.sandbox.engine import Job, Sandbox, SandboxResult
-from acr.verifier.sandbox.toolchain import Toolchain
+from acr.verifier.sandbox.engine import Sandbox
 from acr.verifier.signals import lints, mutation, prompt_tests, rules, syntax
 from acr.verifier.signals import tests as tests_signal
-from acr.verifier.signals.lints import Complaints, Linter
-from acr.verifier.signals.mutation import Fault
-from acr.verifier.signals.prompt_tests import Example, Held
+from acr.verifier.signals.prompt_tests import Held
 from acr.verifier.signals.tests import Run
 from acr.verifier.tampering import Restoration
 from acr.verifier.weights import weighed
 
 __all__ = ["Baseline", "prepare"]
 
-Progress = Callable[[str], None]
 ANSWERED = "code_understanding"
 """The dimension whose result is an answer: the tree stays as it was."""
 WRITES_TESTS = "test_generation"
 AGAIN = 300.0
 """Seconds; a run that took longer is not repeated to tell flaky tests from broken ones."""
-RESTORED = "; the base's tests and settings decided"
 FAIL_CAP = 0.49
 """A failed verdict's score is at most this: one broken test outweighs many whole ones."""
 
@@ -89,10 +84,8 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         cache: Path,
         redact: Callable[[str], str],
     ) -> None:
-        self.repository, self.snapshot, self.settings = repository, snapshot, settings
-        self.folder, self.cache, self.redact = folder, cache, redact
-        self._engine: Sandbox | None = None
-        self._toolchain = Toolchain({}, ())
+        self.ground = Ground(repository, snapshot, settings, folder)
+        self.cache, self.redact = cache, redact
         self._copy: Path | None = None
         self._run: Run | None = None
         self._file = cache / "none"
@@ -100,16 +93,16 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
 
     def ready(self, command: TestCommand, worktree: Snapshot | None) -> None:
         """Chooses the engine and takes the base's copy, unless its result is known."""
-        root = self.repository.root
-        self._engine = sandbox.choose(self.settings)
-        self._toolchain = toolchain.resolve(command, root)
-        self._file = self.cache / f"{self._key(command)}.json"
+        ground = self.ground
+        engine = ground.ready()
+        ground.tools = toolchain.resolve(command, ground.root)
+        self._file = self.cache / f"{self._key(command, engine)}.json"
         self._run = tests_signal.from_cache(self._file)
         if self._run is not None:
             return
-        self._copy = workcopy.copy(root, self.folder, self.settings.limits)
-        if worktree is not None and worktree.tree != self.snapshot.tree:
-            self._rewind(self._copy, git.changed(self.snapshot, worktree))
+        self._copy = workcopy.copy(ground.root, ground.folder, ground.settings.limits)
+        if worktree is not None and worktree.tree != ground.base.tree:
+            ground.undo(self._copy, git.changed(ground.base, worktree))
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -154,60 +147,58 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         """
         idle = after.tree == self._last.tree
         self._last = after
-        changes = git.changed(self.snapshot, after)
+        base = self.ground.base
+        changes = git.changed(base, after)
         answered = task.dimension == ANSWERED
-        found = rules.added(changes, self.snapshot, after, self.redact, tampering.is_test)
+        found = rules.added(changes, base, after, self.redact, tampering.is_test)
         nothing_asked = attempt is None and not changes
         said = [] if nothing_asked else [rules.signal(bool(changes), not answered, found)]
         case = _Case(task.dimension, attempt, changes)
         if early := _without_tests(case, idle):
             return self._verdict(case, said, early)
-        undo = tampering.restoration(changes, self.snapshot, after)
-        with contextlib.ExitStack() as stack:
-            parsed = self._parsed(case, after, stack)
-            said.append(syntax.signal(parsed))
-            if parsed.broken or found.conflicts:
-                where = ", ".join([*parsed.broken, *found.conflicts])
-                ruling = Ruling("fail", f"{where}: does not parse any more", 1.0)
-                return self._verdict(case, said, ruling)
-        said += self._linted(case)
-        held = self._held(task.prompt, case, after, progress)
+        parsed = syntax.check(changes, base, after, tampering.is_fixture)
+        syntax.ask_the_project(parsed, self.ground)
+        said.append(syntax.signal(parsed))
+        if parsed.broken or found.conflicts:
+            where = ", ".join([*parsed.broken, *found.conflicts])
+            ruling = Ruling("fail", f"{where}: does not parse any more", 1.0)
+            return self._verdict(case, said, ruling)
+        if linted := lints.signal(changes, self.ground):
+            said.append(linted)
+        held = prompt_tests.held(task.prompt, changes, after, self.ground, progress)
         if held is not None:
             said.append(prompt_tests.signal(held))
-        return self._by_tests(replace(case, held=held), said, undo, after, progress)
+        return self._by_tests(replace(case, held=held), said, after, progress)
 
     def _by_tests(
-        self,
-        case: _Case,
-        said: list[Signal],
-        undo: Restoration,
-        after: Snapshot,
-        progress: Progress,
+        self, case: _Case, said: list[Signal], after: Snapshot, progress: Progress
     ) -> Verdict:
-        command, engine = self.repository.test, self._engine
+        undo = tampering.restoration(case.changes, self.ground.base, after)
+        restored = undo if undo.needed and case.dimension != WRITES_TESTS else None
+        command, engine = self.ground.repository.test, self.ground.engine
         if command is None or engine is None:
             why = "no test command was found; set one in config.toml"
             ruling = Ruling("unverified", why, open=True)
             facts = _facts(engine, case.held.enforced) if engine and case.held else {}
-            said += [_tampering_signal(undo, case.dimension)] if undo.touched else []
+            said += [tampering.signal(undo, bool(restored))] if undo.touched else []
             return replace(self._verdict(case, said, ruling), sandbox=facts)
         try:
-            base = self._base(command, engine, progress)
-            if not case.changes:
-                deciding, own = base, None
-            else:
-                deciding, own = self._after(case, command, engine, undo, progress)
+            base = self._base(engine, progress)
+            deciding, own = base, None
+            if case.changes:
+                deciding, own = self._after(base, restored, progress)
+            diff = tests_signal.compare(base, deciding, own)
+            ruling = rule(case.dimension, base, deciding, own, diff, undo, bool(case.changes))
+            if case.dimension == WRITES_TESTS and (ruling.status == "pass" or ruling.open):
+                new = deciding.passed - frozenset(base.states)
+                tried = mutation.tried(new, case.changes, after, self.ground, progress)
+                ruling = rule_new_tests(new, tried)
         except SandboxError as e:
             return self._verdict(case, said, Ruling("unverified", str(e)))
-        diff = tests_signal.compare(base, deciding, own)
-        ruling = rule(case.dimension, base, deciding, own, diff, undo, bool(case.changes))
-        if case.dimension == WRITES_TESTS and (ruling.status == "pass" or ruling.open):
-            new = deciding.passed - frozenset(base.states)
-            tried = self._tried(case, command, engine, new, after, progress)
-            ruling = rule_new_tests(new, tried)
-        logs = self._logs(case, base, deciding, own)
-        said.append(_tampering_signal(undo, case.dimension, base, deciding))
+        planted = (base.planted, deciding.planted) if deciding.state == "ran" else None
+        said.append(tampering.signal(undo, bool(restored), planted))
         counted = _counts(diff) + (f", {len(deciding.flaky)} flaky" if deciding.flaky else "")
+        logs = self._logs(case, base, deciding, own)
         said.append(Signal("tests", ruling.score, 0.0, counted, logs))
         verdict = self._verdict(case, said, ruling)
         text = findings.write(verdict.findings, diff, deciding, own, self.redact)
@@ -218,205 +209,56 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
             sandbox=_where(engine, command, base, deciding, own),
         )
 
-    def _base(self, command: TestCommand, engine: Sandbox, progress: Progress) -> Run:
+    def _base(self, engine: Sandbox, progress: Progress) -> Run:
         """The base's results: known, or had now from its copy."""
         if self._run is None:
             if self._copy is None:
                 raise SandboxError("the copy of the base is gone. Tests were not run")
             progress(f"running the tests of the base in {engine.name}")
-            self._run = self._tests(command, engine, self._copy)
+            self._run = self.ground.tests(self._copy)
             tests_signal.to_cache(self._redacted(self._run), self._file)
             self.close()
         return self._run
 
     def _after(
-        self,
-        case: _Case,
-        command: TestCommand,
-        engine: Sandbox,
-        undo: Restoration,
-        progress: Progress,
+        self, base: Run, undo: Restoration | None, progress: Progress
     ) -> tuple[Run, Run | None]:
         """(the run that decides, the run on the attempt's own tests where that differs)."""
-        undone = undo if undo.needed and case.dimension != WRITES_TESTS else None
-        what = "the base's tests on" if undone else "the tests after"
-        progress(f"running {what} the attempt in {engine.name}")
-        deciding = self._decide(command, engine, undone)
-        base = self._base(command, engine, progress)
+        where = f"the attempt in {self.ground.ready().name}"
+        what = "the base's tests on" if undo else "the tests after"
+        progress(f"running {what} {where}")
+        deciding = self._decide(undo)
         if deciding.state == "ran" and base.passed - deciding.passed and deciding.duration < AGAIN:
-            progress(f"running them again, to see whether they fail always, in {engine.name}")
-            again = self._decide(command, engine, undone)
-            deciding = tests_signal.steadied(base, deciding, again)
-        if not undone:
+            progress("running them again, to see whether they always fail")
+            deciding = tests_signal.steadied(base, deciding, self._decide(undo))
+        if not undo:
             return deciding, None
-        with self._fresh_copy() as copy:
-            progress(f"running the attempt's own tests in {engine.name}")
-            return deciding, self._tests(command, engine, copy)
+        progress(f"running the attempt's own tests in {self.ground.ready().name}")
+        return deciding, self._decide(None)
 
-    def _decide(self, command: TestCommand, engine: Sandbox, undo: Restoration | None) -> Run:
-        """The tests after the attempt, with `undo` applied to the copy."""
-        with self._fresh_copy() as copy:
+    def _decide(self, undo: Restoration | None) -> Run:
+        """The tests after the attempt, with `undo` applied to their copy."""
+        with self.ground.copy() as copy:
             if undo:
-                workcopy.rewind(copy, self.snapshot, undo.restore, undo.delete)
+                workcopy.rewind(copy, self.ground.base, undo.restore, undo.delete)
                 workcopy.write(copy, undo.rewrite)
-            return self._tests(command, engine, copy)
+            return self.ground.tests(copy)
 
-    def _tried(
-        self,
-        case: _Case,
-        command: TestCommand,
-        engine: Sandbox,
-        new: frozenset[str],
-        after: Snapshot,
-        progress: Progress,
-    ) -> list[tuple[Fault, bool]]:
-        """Faults planted in the code that new tests are about, and whether one of them noticed."""
-        mine = [path for status, path in case.changes if status in "AM"]
-        about = {p: git.read(after, p) or b"" for p in mine if tampering.holds_tests(p)}
-        if not new or not about:
-            return []
-        product = [path for path in git.paths(after) if not tampering.is_test(path)]
-        code = {p: git.read(after, p) or b"" for p in mutation.targets(about, product)}
-        found: list[tuple[Fault, bool]] = []
-        stop = time.monotonic() + self.settings.limits.wall
-        with self._fresh_copy() as copy:
-            for fault in mutation.faults(code, about):
-                if time.monotonic() > stop:
-                    break
-                progress(f"trying the new tests on a planted fault in {fault.path}")
-                workcopy.write(copy, {fault.path: fault.content})
-                ran = self._tests(command, engine, copy)
-                workcopy.write(copy, {fault.path: code[fault.path]})
-                if ran.state == "ran":
-                    found.append((fault, bool(new - ran.passed)))
-        return found
-
-    @contextlib.contextmanager
-    def _fresh_copy(self) -> Iterator[Path]:
-        copy = workcopy.copy(self.repository.root, self.folder, self.settings.limits)
-        try:
-            yield copy
-        finally:
-            workcopy.remove(copy)
-
-    def _tests(self, command: TestCommand, engine: Sandbox, copy: Path) -> Run:
-        root, limits = self.repository.root, self.settings.limits
-        return tests_signal.run_tests(
-            engine, command, self._toolchain, copy, root, limits, self.folder
-        )
-
-    def _parsed(self, case: _Case, after: Snapshot, stack: contextlib.ExitStack) -> syntax.Checked:
-        """Changed files that do not parse; Python's are asked of the project's own Python too."""
-        found = syntax.check(case.changes, self.snapshot, after, tampering.is_fixture)
-        engine = self._engine
-        doubtful = [path for path in found.broken if path.endswith((".py", ".pyi"))]
-        if engine is None or not doubtful:
-            return found
-        job = Job(
-            ["python3", "-I", "-c", syntax.CHECK, *doubtful],
-            stack.enter_context(self._fresh_copy()),
-            self.repository.root,
-            self.settings.limits,
-            self._toolchain.env,
-            readonly=self._toolchain.readonly,
-        )
-        with contextlib.suppress(SandboxError):
-            for line in str(engine.run(job).stdout).splitlines():
-                found.broken.pop(line.removeprefix("parses "), None)
-        return found
-
-    def _linted(self, case: _Case) -> list[Signal]:
-        """The signal `lint`, where the repository configures a linter that can be run."""
-        before, after, heard = Complaints(), Complaints(), False
-        for linter in lints.configured(case.changes, self.snapshot) if self._engine else ():
-            with contextlib.suppress(SandboxError), self._fresh_copy() as copy:
-                settings = [(s, p) for s, p in case.changes if lints.is_setting(p)]
-                self._rewind(copy, settings)
-                now = self._complaints(copy, linter)
-                self._rewind(copy, case.changes)
-                old = {path for status, path in case.changes if status == "M"}
-                files = tuple(path for path in linter.files if path in old)
-                then = self._complaints(copy, replace(linter, files=files))
-                if now is not None and then is not None:
-                    after, before, heard = after + now, before + then, True
-        return [lints.signal(before, after)] if heard else []
-
-    def _complaints(self, copy: Path, linter: Linter) -> Complaints | None:
-        """What the linter says of its files in `copy`; None when it cannot be run."""
-        if not linter.files or self._engine is None:
-            return Complaints()
-        root = self.repository.root
-        program = linter.program(root)
-        if not program:
-            return None
-        tools = toolchain.resolve(TestCommand((program,), linter.name, ""), root)
-        limits = self.settings.limits
-        job = Job(linter.argv(program), copy, root, limits, tools.env, readonly=tools.readonly)
-        return linter.read(str(self._engine.run(job).stdout), str(root))
-
-    def _rewind(self, copy: Path, changes: Sequence[tuple[str, str]]) -> None:
-        """Undoes `changes` (status, path) in `copy`."""
-        added = [path for status, path in changes if status == "A"]
-        others = [path for status, path in changes if status != "A"]
-        workcopy.rewind(copy, self.snapshot, others, added)
-
-    def _held(self, prompt: str, case: _Case, after: Snapshot, progress: Progress) -> Held | None:
-        """Which examples of the prompt hold; None where it has none that can be tried."""
-        found = prompt_tests.examples(prompt)
-        changed = [path for status, path in case.changes if found and status in "AM"]
-        python = [p for p in changed if p.endswith(".py") and not tampering.is_test(p)]
-        files = prompt_tests.applicable(found, {p: git.read(after, p) or b"" for p in python})
-        if not files:
-            return None
-        try:
-            engine = self._engine or sandbox.choose(self.settings)
-            progress(f"trying the examples of the prompt in {engine.name}")
-            with self._fresh_copy() as copy:
-                now, ran = self._try(engine, copy, found, files)
-            with self._fresh_copy() as copy:
-                self._rewind(copy, case.changes)
-                before, _ = self._try(engine, copy, found, files)
-        except SandboxError:
-            return None
-        self._engine, texts = engine, tuple(one.source for one in found)
-        return None if now is None else Held(texts, before or frozenset(), now, ran.enforced)
-
-    def _try(
-        self, engine: Sandbox, copy: Path, found: Sequence[Example], files: Mapping[str, str]
-    ) -> tuple[frozenset[int] | None, SandboxResult]:
-        """The numbers of the examples that hold in `copy`."""
-        command, root = self.repository.test, self.repository.root
-        known = command and command.kind in ("pytest", "unittest") and "-m" in command.argv
-        python = TestCommand((command.argv[0] if command and known else "python3",), "pytest", "")
-        tools = toolchain.resolve(python, root)
-        with tests_signal.results_folder(self.folder) as where:
-            job = Job(
-                (*python.argv, *prompt_tests.script(found, files, where / "held.json")),
-                copy,
-                root,
-                self.settings.limits,
-                tools.env,
-                results=where,
-                readonly=tools.readonly,
-            )
-            ran = engine.run(job)
-            return prompt_tests.read(where / "held.json", len(found)), ran
-
-    def _key(self, command: TestCommand) -> str:
+    def _key(self, command: TestCommand, engine: Sandbox) -> str:
         """What the base's results depend on."""
-        engine = self._engine
+        ground = self.ground
         parts: list[Any] = [
-            self.snapshot.tree,
+            ground.base.tree,
             command.argv,
             command.cwd,
             command.kind,
-            engine.name if engine else "",
-            engine.probe().version if engine else "",
-            self.settings.image,
-            self.settings.runtime,
-            dataclasses.asdict(self.settings.limits),
-            sorted(self._toolchain.env.items()),
-            workcopy.dependencies(self.repository.root, self._toolchain.readonly),
+            engine.name,
+            engine.probe().version,
+            ground.settings.image,
+            ground.settings.runtime,
+            dataclasses.asdict(ground.settings.limits),
+            sorted(ground.tools.env.items()),
+            workcopy.dependencies(ground.root, ground.tools.readonly),
             os.geteuid(),
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -427,11 +269,11 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
 
     def _logs(self, case: _Case, base: Run, after: Run, own: Run | None) -> str:
         """Writes the runs' output; returns the path of the deciding one below the run's folder."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.ground.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = case.attempt.id if case.attempt else "tree"
         for kind, run in (("base", base), ("after", after), ("own", own)):
             if run is not None:
-                file = self.folder / f"{name}-{kind}.log"
+                file = self.ground.folder / f"{name}-{kind}.log"
                 file.write_text(self.redact(run.output) + "\n", errors="replace")
                 file.chmod(0o600)
         return f"verify/{name}-after.log"
@@ -480,30 +322,6 @@ def _without_tests(case: _Case, idle: bool) -> Ruling | None:
         files = len(case.changes)
         return Ruling("fail", f"an answer was asked, but {files} files were changed", 1.0)
     return Ruling("unverified", "an answer was asked; nothing can be run to check it")
-
-
-def _tampering_signal(
-    undo: Restoration, dimension: str, base: Run | None = None, after: Run | None = None
-) -> Signal:
-    """What was touched, and whether the report on the planted tests is right; weighs nothing.
-
-    1: clean; 0.5: something was touched; 0: the report is wrong.
-    """
-    parts, score = ["clean: no test, runner setting, lock or CI file was touched"], 1.0
-    if undo.touched:
-        shown = ", ".join(undo.touched[:20]) + (" …" if len(undo.touched) > 20 else "")
-        restored = undo.needed and dimension != WRITES_TESTS
-        parts, score = [f"touched: {shown}{RESTORED if restored else ''}"], 0.5
-    if base and after and after.state == "ran":
-        right = [test for test, told in base.planted.items() if told]
-        if not right:
-            parts.append("no tests could be planted")
-        elif all(after.planted.get(test) for test in right):
-            parts.append("planted tests were reported as they are")
-        else:
-            parts.append("planted tests were not reported as they are")
-            score = 0.0
-    return Signal("tampering", score, 0.0, "; ".join(parts))
 
 
 def _counts(diff: TestDiff) -> str:

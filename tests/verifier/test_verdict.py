@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,8 +14,8 @@ from acr import git
 from acr.errors import SandboxError
 from acr.nouns import Repository, TestCommand
 from acr.settings import Limits, VerifierSettings
+from acr.verifier.ground import Ground
 from acr.verifier.sandbox.engine import Sandbox
-from acr.verifier.signals import tests as tests_signal
 from acr.verifier.signals.results import State
 from acr.verifier.signals.tests import Run
 from acr.verifier.verdict import prepare
@@ -295,16 +294,16 @@ def test_new_tests_beside_the_fix_pass_and_failing_new_tests_do_not(judge: Judge
 def test_a_test_that_fails_only_once_is_flaky_and_not_broken(
     judge: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = tests_signal.run_tests
+    real = Ground.tests
     seen: list[Run] = []
 
-    def once(*args: Any) -> Run:
-        ran = real(*args)
+    def once(ground: Ground, copy: Path) -> Run:
+        ran = real(ground, copy)
         seen.append(ran)
         spoilt: dict[str, State] = {**ran.states, "test_calc.TestCalc.test_mul": "failed"}
         return replace(ran, states=spoilt) if len(seen) == 2 else ran
 
-    monkeypatch.setattr(tests_signal, "run_tests", once)
+    monkeypatch.setattr(Ground, "tests", once)
     files = {**PROJECT, "README": "read by no other test's cache\n"}
     said = judge(files, Case({"calc.py": FIXED}))
     assert (said.status, said.strength) == ("pass", 1.0), said.reason

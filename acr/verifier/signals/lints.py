@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from acr import git
+from acr.errors import SandboxError
 from acr.nouns import Signal, Snapshot
+from acr.verifier.ground import Changes, Ground
 from acr.verifier.signals.results import plain
 
-__all__ = ["Complaints", "Linter", "configured", "is_setting", "signal"]
+__all__ = ["Complaints", "Linter", "compare", "configured", "signal"]
 
 FILES = 200
 """Changed files that are linted."""
@@ -62,15 +65,35 @@ def configured(changes: Iterable[tuple[str, str]], before: Snapshot) -> tuple[Li
     return tuple(linter for linter in found if linter.files)
 
 
-def is_setting(path: str) -> bool:
-    """Whether the file may say what a linter complains of."""
-    name = PurePosixPath(path).name
-    rules = ("ruff.toml", ".ruff.toml", "pyproject.toml", ".eslintignore")
-    return name in rules or bool(_ESLINT.fullmatch(name))
+def signal(changes: Changes, ground: Ground) -> Signal | None:
+    """The signal `lint`: 1 without new complaints, less with each; None without a linter."""
+    before, after, heard = Complaints(), Complaints(), False
+    for linter in configured(changes, ground.base) if ground.engine else ():
+        with contextlib.suppress(SandboxError), ground.copy() as copy:
+            ground.undo(copy, [(s, p) for s, p in changes if _SETTING.fullmatch(p)])
+            now = _complaints(copy, linter, ground)
+            ground.undo(copy, changes)
+            modified = {path for status, path in changes if status == "M"}
+            old = replace(linter, files=tuple(p for p in linter.files if p in modified))
+            then = _complaints(copy, old, ground)
+            if now is not None and then is not None:
+                after, before, heard = after + now, before + then, True
+    return compare(before, after) if heard else None
 
 
-def signal(before: Complaints, after: Complaints) -> Signal:
-    """The signal `lint`: 1 without new complaints, less with each."""
+def _complaints(copy: Path, linter: Linter, ground: Ground) -> Complaints | None:
+    """What the linter says of its files in `copy`; None when it cannot be run."""
+    if not linter.files:
+        return Complaints()
+    program = linter.program(ground.root)
+    if not program:
+        return None
+    ran = ground.run(copy, linter.argv(program), ground.tools_for(program, linter.name))
+    return linter.read(str(ran.stdout), str(ground.root))
+
+
+def compare(before: Complaints, after: Complaints) -> Signal:
+    """The signal for complaints before and after."""
     new = after - before
     if not new:
         return Signal("lint", 1.0, 0.0, "the repository's linters have no new complaint")
@@ -83,6 +106,7 @@ def signal(before: Complaints, after: Complaints) -> Signal:
 _PYTHON = (".py", ".pyi")
 _SCRIPT = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts")
 _ESLINT = re.compile(r"eslint\.config\.[cm]?[jt]s|\.eslintrc(?:\.(?:json|ya?ml|[cm]?js))?")
+_SETTING = re.compile(rf"(?:.*/)?(?:\.?ruff\.toml|pyproject\.toml|{_ESLINT.pattern})")
 _PROGRAMS = {"ruff": (".venv/bin/ruff", "ruff"), "eslint": ("node_modules/.bin/eslint",)}
 _OPTIONS = {
     "ruff": ("check", "--output-format=json", "--no-cache", "--exit-zero", "--force-exclude"),

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from acr.verifier import inline_tests
+from acr import git
+from acr.nouns import Snapshot
+from acr.verifier import inline_tests, workcopy
+from acr.verifier.ground import Changes, Ground, Progress
+from acr.verifier.tampering import holds_tests, is_test
 
-__all__ = ["LIMIT", "Fault", "faults", "targets"]
+__all__ = ["LIMIT", "Fault", "faults", "targets", "tried"]
 
 LIMIT = 8
 """Faults tried on one attempt."""
@@ -74,6 +79,34 @@ class Fault:
     what: str
     """`old -> new`."""
     content: bytes
+
+
+def tried(
+    new: frozenset[str], changes: Changes, after: Snapshot, ground: Ground, progress: Progress
+) -> list[tuple[Fault, bool]]:
+    """Faults planted in the code that the tests `new` are about, and whether one noticed.
+
+    Raises SandboxError.
+    """
+    mine = [path for status, path in changes if status in "AM" and holds_tests(path)]
+    about = {path: git.read(after, path) or b"" for path in mine}
+    if not new or not about:
+        return []
+    product = [path for path in git.paths(after) if not is_test(path)]
+    code = {path: git.read(after, path) or b"" for path in targets(about, product)}
+    found: list[tuple[Fault, bool]] = []
+    stop = time.monotonic() + ground.settings.limits.wall
+    with ground.copy() as copy:
+        for fault in faults(code, about):
+            if time.monotonic() > stop:
+                break
+            progress(f"trying the new tests on a planted fault in {fault.path}")
+            workcopy.write(copy, {fault.path: fault.content})
+            ran = ground.tests(copy)
+            workcopy.write(copy, {fault.path: code[fault.path]})
+            if ran.state == "ran":
+                found.append((fault, bool(new - ran.passed)))
+    return found
 
 
 def targets(tests: Mapping[str, bytes], sources: Iterable[str]) -> tuple[str, ...]:

@@ -11,14 +11,19 @@ import builtins
 import doctest
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from acr.nouns import Signal
+from acr import git
+from acr.errors import SandboxError
+from acr.nouns import Signal, Snapshot
+from acr.verifier.ground import Changes, Ground, Progress
 from acr.verifier.signals.results import UnreadableError, plain, read_result
+from acr.verifier.signals.tests import results_folder
+from acr.verifier.tampering import is_test
 
-__all__ = ["Example", "Held", "applicable", "examples", "read", "script", "signal"]
+__all__ = ["Example", "Held", "applicable", "examples", "held", "read", "script", "signal"]
 
 LIMIT = 50
 """Examples taken of one prompt."""
@@ -161,6 +166,42 @@ def _defines(data: bytes) -> set[str]:
     return names
 
 
+def held(
+    prompt: str, changes: Changes, after: Snapshot, ground: Ground, progress: Progress
+) -> Held | None:
+    """Which examples of the prompt hold; None where it has none that can be tried."""
+    found = examples(prompt)
+    changed = [path for status, path in changes if found and status in "AM"]
+    python = [path for path in changed if path.endswith(".py") and not is_test(path)]
+    files = applicable(found, {path: git.read(after, path) or b"" for path in python})
+    if not files:
+        return None
+    try:
+        progress(f"trying the examples of the prompt in {ground.ready().name}")
+        with ground.copy() as copy:
+            now, enforced = _try(copy, found, files, ground)
+        with ground.copy() as copy:
+            ground.undo(copy, changes)
+            before, _ = _try(copy, found, files, ground)
+    except SandboxError:
+        return None
+    texts = tuple(one.source for one in found)
+    return None if now is None else Held(texts, before or frozenset(), now, enforced)
+
+
+def _try(
+    copy: Path, found: Sequence[Example], files: Mapping[str, str], ground: Ground
+) -> tuple[frozenset[int] | None, Mapping[str, str | None]]:
+    """(the numbers of the examples that hold in `copy`, what the sandbox enforced)."""
+    command = ground.repository.test
+    known = command and command.kind in ("pytest", "unittest") and "-m" in command.argv
+    python = command.argv[0] if command and known else "python3"
+    with results_folder(ground.folder) as where:
+        argv = (python, *script(found, files, where / "held.json"))
+        ran = ground.run(copy, argv, ground.tools_for(python, "pytest"), where)
+        return read(where / "held.json", len(found)), ran.enforced
+
+
 def script(found: Iterable[Example], files: Mapping[str, str], result: Path) -> tuple[str, ...]:
     """Arguments of the project's Python that try the examples and write `result`."""
     told = [{**asdict(one), "names": ()} for one in found]
@@ -217,10 +258,10 @@ def read(result: Path, count: int) -> frozenset[int] | None:
     return frozenset(n for n in told if type(n) is int and 0 <= n < count)
 
 
-def signal(held: Held) -> Signal:
+def signal(tried: Held) -> Signal:
     """The signal `prompt_tests`: the share of the prompt's examples that hold now."""
-    count, now = len(held.examples), len(held.after)
-    detail = f"{now} of {count} examples in the prompt hold, {len(held.before)} did before"
-    if held.failing:
-        detail += f"; not: {plain(held.failing[0])[:200]}"
+    count, now = len(tried.examples), len(tried.after)
+    detail = f"{now} of {count} examples in the prompt hold, {len(tried.before)} did before"
+    if tried.failing:
+        detail += f"; not: {plain(tried.failing[0])[:200]}"
     return Signal("prompt_tests", now / count, 0.0, detail)

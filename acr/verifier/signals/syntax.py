@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import tomllib
 import warnings
@@ -11,12 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from acr import git
+from acr.errors import SandboxError
 from acr.nouns import Signal, Snapshot
+from acr.verifier.ground import Ground
 from acr.verifier.signals import grammars
 
-__all__ = ["CHECK", "Checked", "check", "signal"]
+__all__ = ["Checked", "ask_the_project", "check", "signal"]
 
-CHECK = """
+_CHECK = """
 import ast, sys
 for path in sys.argv[1:]:
     try:
@@ -25,7 +28,6 @@ for path in sys.argv[1:]:
     except (SyntaxError, ValueError, OSError):
         pass
 """
-"""For the project's own Python, which may be newer than acr's: names the files that parse."""
 FILES = 200
 """Changed files looked at."""
 FILE_CAP = 1024 * 1024
@@ -75,6 +77,17 @@ def _by_grammar(files: Mapping[str, bytes]) -> dict[str, str | None]:
         return {}
     asked = [(PurePosixPath(path).suffix, data) for path, data in files.items()]
     return dict(zip(files, grammars.faults(asked), strict=True))
+
+
+def ask_the_project(found: Checked, ground: Ground) -> None:
+    """Takes out Python files that the project's own Python, which may be newer, parses."""
+    doubtful = [path for path in found.broken if path.endswith((".py", ".pyi"))]
+    if ground.engine is None or not doubtful:
+        return
+    with contextlib.suppress(SandboxError), ground.copy() as copy:
+        said = ground.run(copy, ("python3", "-I", "-c", _CHECK, *doubtful)).stdout
+        for line in str(said).splitlines():
+            found.broken.pop(line.removeprefix("parses "), None)
 
 
 def signal(found: Checked) -> Signal:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from acr import git
-from acr.verifier.signals.lints import Linter, configured, is_setting, signal
+from acr.verifier.signals.lints import Linter, compare, configured
 from tests.judging import BWRAP, FIXED, PROJECT, Case, Change, Judge
 
 Repo = Callable[..., Path]
@@ -55,18 +55,12 @@ def test_reports_are_read_and_garbage_is_not() -> None:
 
 def test_only_new_complaints_count() -> None:
     old = Counter({("a.py", "F401"): 1})
-    assert signal(old, Counter()).score == 1.0
-    assert signal(old, old).score == 1.0
-    found = signal(old, Counter({("a.py", "F401"): 2, ("b.py", "F821"): 1}))
+    assert compare(old, Counter()).score == 1.0
+    assert compare(old, old).score == 1.0
+    found = compare(old, Counter({("a.py", "F401"): 2, ("b.py", "F821"): 1}))
     assert found.score == pytest.approx(1 / 3)
     assert "2 new complaints" in found.detail
     assert "b.py F821" in found.detail
-
-
-def test_settings_are_known() -> None:
-    assert is_setting("pyproject.toml")
-    assert is_setting("web/eslint.config.js")
-    assert not is_setting("a.py")
 
 
 def test_a_new_complaint_lowers_the_score_and_decides_nothing(judge: Judge) -> None:
