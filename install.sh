@@ -485,8 +485,10 @@ tests() { # ENV PYTEST ARGUMENTS...
   fi
   say "\$ pytest -n 2 --dist loadgroup -m 'not serial'"
   "$env/bin/pytest" -n 2 --dist loadgroup -m "not serial" || failed=yes
-  say "\$ pytest -n 2 --dist loadgroup -m serial"
-  "$env/bin/pytest" -n 2 --dist loadgroup -m serial || failed=yes
+  say "\$ pytest -n 2 --dist loadgroup -m 'serial and not quiet'"
+  "$env/bin/pytest" -n 2 --dist loadgroup -m "serial and not quiet" || failed=yes
+  say "\$ pytest -m quiet"
+  "$env/bin/pytest" -m quiet || failed=yes
   [ -z "$failed" ] || die "tests failed, shown above"
 }
 

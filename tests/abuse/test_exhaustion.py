@@ -218,6 +218,7 @@ while filled < 700 << 20:
 }
 
 
+@pytest.mark.quiet
 @case(12, 13)
 @pytest.mark.parametrize("way", MEMORY_ELSEWHERE)
 def test_memory_that_no_process_has_mapped_is_bounded_too(
@@ -340,6 +341,7 @@ for n in range(40):
 
 
 @case(14)
+@pytest.mark.quiet
 @pytest.mark.parametrize("way", DISK)
 def test_a_copy_that_grows_past_its_limit_is_stopped(
     engine: Sandbox, job: Jobs, work: Path, way: str

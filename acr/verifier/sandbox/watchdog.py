@@ -17,6 +17,8 @@ __all__ = ["Watchdog", "folder_size", "tree_bytes"]
 
 FREE_DISK = 256 * MIB
 """Below this much free space on the copy's disk a run is stopped."""
+PARTS = 15
+"""Parts of a path that are opened at once: 15 names of 255 bytes are below PATH_MAX."""
 FREE_MEMORY = 0.1
 """Below this share of the machine's memory a run that may have taken it is stopped."""
 
@@ -153,16 +155,36 @@ def folder_size(folder: Path, stop_at: int) -> tuple[int, int, bool]:
     """
     total, entries, whole, waiting = 0, 0, True, [os.fsencode(folder)]
     while waiting and total <= stop_at:
+        here = waiting.pop()
         try:
-            with os.scandir(waiting.pop()) as found:
+            descriptor = _open(here)
+        except FileNotFoundError:
+            continue
+        except OSError:  # closed, or replaced by a link
+            whole = False
+            continue
+        try:
+            with os.scandir(descriptor) as found:
                 for entry in found:
                     entries += 1
                     with contextlib.suppress(FileNotFoundError):
                         total += entry.stat(follow_symlinks=False).st_blocks * 512
                         if entry.is_dir(follow_symlinks=False):
-                            waiting.append(entry.path)
-        except FileNotFoundError:
-            continue
-        except OSError:  # closed, or its path is too long
-            whole = False
+                            waiting.append(here + b"/" + os.fsencode(entry.name))
+        finally:
+            os.close(descriptor)
     return total, entries, whole
+
+
+def _open(folder: bytes) -> int:
+    """A descriptor of `folder`, whose path may be longer than the kernel takes at once."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    parts = folder.split(b"/")
+    descriptor = os.open(b"/".join(parts[:PARTS]) or b"/", flags)
+    for start in range(PARTS, len(parts), PARTS):
+        try:
+            deeper = os.open(b"/".join(parts[start : start + PARTS]), flags, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = deeper
+    return descriptor
