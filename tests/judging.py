@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -47,6 +48,51 @@ test("adds", () => assert.equal(add(1, 2), 3));
 test("multiplies", () => assert.equal(mul(2, 4), 8));
 """,
 }
+RUNNERS = ("jest", "mocha", "vitest")
+"""JavaScript's, installed by install.sh --test."""
+RUNNER_TESTS = """
+const { add, mul } = require("./calc.js");
+test("adds", () => expect(add(1, 2)).toBe(3));
+test("multiplies", () => expect(mul(2, 4)).toBe(8));
+"""
+MOCHA_TESTS = """
+const assert = require("node:assert");
+const { add, mul } = require("./calc.js");
+describe("calc", () => {
+  it("adds", () => assert.equal(add(1, 2), 3));
+  it("multiplies", () => assert.equal(mul(2, 4), 8));
+});
+"""
+MODULE = "export const add = (a, b) => a - b;\nexport const mul = (a, b) => a * b;\n"
+VITEST_TESTS = """import { expect, test } from "vitest";
+import { add, mul } from "./calc.js";
+test("adds", () => expect(add(1, 2)).toBe(3));
+test("multiplies", () => expect(mul(2, 4)).toBe(8));
+"""
+
+
+def _javascript(code: str, tests: str, script: str) -> dict[str, str]:
+    kind = ', "type": "module"' if code == MODULE else ""
+    return {
+        "package.json": f'{{"name": "calc"{kind}, "scripts": {{"test": "{script}"}}}}',
+        "calc.js": code,
+        "calc.test.js": tests,
+        ".gitignore": "node_modules/\n",
+    }
+
+
+JEST_PROJECT = _javascript(NODE["calc.js"], RUNNER_TESTS, "jest")
+MOCHA_PROJECT = _javascript(NODE["calc.js"], MOCHA_TESTS, "mocha *.test.js")
+VITEST_PROJECT = _javascript(MODULE, VITEST_TESTS, "vitest run")
+
+
+def packages(runner: str) -> Path:
+    """The node_modules folder that holds a JavaScript test runner."""
+    folder = Path(os.environ.get("ACR_TEST_RUNNERS", "")) / runner / "node_modules"
+    if not (folder / ".bin" / runner).exists():
+        missing(f"ACR_TEST_RUNNERS names no folder with {runner}; ./install.sh --test installs it")
+    return folder
+
 
 GO = TestCommand(("go", "test", "./..."), "go", "test")
 CARGO = TestCommand(("cargo", "test", "--offline"), "cargo", "test")
@@ -148,6 +194,8 @@ class Case:
     status: str = "done"
     settings: VerifierSettings = BWRAP
     prompt: str = "do"
+    runner: str = ""
+    """The one of RUNNERS that is installed in the project."""
 
 
 Judge = Callable[[dict[str, str], Case], Verdict]
@@ -164,6 +212,9 @@ def judge(
 
     def run(files: dict[str, str], case: Case) -> Verdict:
         root = git_repo(files)
+        if case.runner:
+            place = root / "node_modules"
+            shutil.copytree(packages(case.runner), place, symlinks=True, copy_function=os.link)
         repository = Repository(root=root, id="r", is_git=True, test=case.command)
         run_dir = tmp_path / "runs" / "one"
         before = git.snapshot(root, run_dir / "git")

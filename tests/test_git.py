@@ -461,3 +461,16 @@ def test_without_git_the_message_says_to_install_it(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AcrError, match="install it"):
         sterile.snapshot(tmp_path, tmp_path / "s")
+
+
+def test_a_change_in_the_second_of_the_last_add_is_seen(git_repo: Repo) -> None:
+    root = git_repo({"a.py": "x = 1\n"})
+    stamp = 1_700_000_000
+    os.utime(root / "a.py", (stamp, stamp))
+    git(root, "update-index", "--refresh")
+    (root / "a.py").write_text("x = 2\n")
+    for path in (root / "a.py", root / ".git" / "index"):
+        os.utime(path, (stamp, stamp))
+    dirs = sterile.find_git(root)
+    assert dirs
+    assert sterile.is_dirty(root, dirs)

@@ -41,7 +41,7 @@ def test_values_of_the_file_replace_defaults(home: Path) -> None:
         ("[pool]\nagent = []", 2, "did you mean agents?"),
         ("[pooll]\n", 1, "did you mean pool?"),
         ('[agents]\nautonomy = "yolo"', 2, "one of ask, edit, full"),
-        ('\n[verifier]\nsandbox = "firejail"', 3, "one of auto, docker, bwrap, none"),
+        ('\n[verifier]\nsandbox = "firejail"', 3, "one of auto, docker, bwrap, seatbelt, none"),
         ("[agents]\nmax_tries = 1.5", 2, "a whole number"),
         ("[agents]\ntimeout = true", 2, "a number"),
         ("[agents]\ntimeout = '9'", 2, "a number"),

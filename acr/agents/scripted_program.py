@@ -69,14 +69,15 @@ def main() -> int:
         part = json.load(file)["models"].get(asked.model, {})
     session = asked.session or f"scripted-{os.getpid()}"
     emit("start", session=session, model=asked.model)
-    code = 0
+    code, message = 0, part.get("message", "")
     for step in part.get("steps", []):
         if step.get("when", "") in prompt:
+            message = part.get("message") or step.get("say", message)
             ended = do(step)
             if ended is not None:
                 code = ended
                 break
-    emit("end", usage=part.get("usage", {}), cost=part.get("cost"), message=part.get("message", ""))
+    emit("end", usage=part.get("usage", {}), cost=part.get("cost"), message=message)
     return code
 
 

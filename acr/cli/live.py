@@ -82,7 +82,7 @@ class Live:
     def summary(self, result: Result) -> dict[str, Any]:
         """The run as one JSON object."""
         last = result.outcomes[-1]
-        costs = [o.attempt.cost for o in result.outcomes]
+        costs = [o.cost for o in result.outcomes]
         return {
             "run": result.task.id,
             "status": last.verdict.status,

@@ -153,7 +153,7 @@ def _attempts(memory: Memory, task: Task) -> tuple[Outcome, ...]:
 
 def _cost(outcomes: Iterable[Outcome]) -> float | None:
     """USD of all tries; None when one of them is unknown."""
-    costs = [o.attempt.cost for o in outcomes]
+    costs = [o.cost for o in outcomes]
     return None if None in costs or not costs else sum(c for c in costs if c is not None)
 
 
@@ -289,9 +289,12 @@ def _evidence(verdict: Verdict) -> Iterator[str]:
 
 
 def _signal(signal: Signal) -> str:
+    from acr.cli.live import money
+
     score = "none" if signal.score is None else f"{signal.score:.2f}"
     log = f" ({signal.evidence})" if signal.evidence else ""
-    return f"{score} {signal.name} (weight {signal.weight:.2f}): {signal.detail}{log}"
+    cost = "" if signal.cost == 0 else f" · cost {money(signal.cost)}"
+    return f"{score} {signal.name} (weight {signal.weight:.2f}): {signal.detail}{log}{cost}"
 
 
 def _enforced(sandbox: Any) -> Iterator[str]:

@@ -65,7 +65,7 @@ def _as_json(decision: Decision, results: Mapping[str, Outcome]) -> dict[str, An
         **to_json(decision),
         "replayed": replay(decision),
         "status": _status(outcome) if outcome else None,
-        "cost_usd": outcome.attempt.cost if outcome else None,
+        "cost_usd": outcome.cost if outcome else None,
     }
 
 
@@ -97,7 +97,7 @@ def _result(outcome: Outcome) -> str:
 
     judge = " (your verdict)" if outcome.human else ""
     reason = f": {outcome.verdict.reason}" if outcome.verdict.reason else ""
-    return f"It ended {_status(outcome)}{judge}{reason}; cost {money(outcome.attempt.cost)}."
+    return f"It ended {_status(outcome)}{judge}{reason}; cost {money(outcome.cost)}."
 
 
 def _print_votes(decision: Decision) -> None:

@@ -92,13 +92,16 @@ def prepare(root: Path, git_dir: Path, dirs: GitDirs | None) -> Store:
 
 @contextlib.contextmanager
 def temporary(root: Path | None, dirs: GitDirs) -> Iterator[Store]:
-    """A store for one question; about a work tree with a copy of its index, for the stamps."""
+    """A store for one question; about a work tree with a copy of its index, its times kept.
+
+    Git reads a file again that was changed in the second when the index was written.
+    """
     with tempfile.TemporaryDirectory(prefix="acr-git-") as folder:
         store = prepare(root or Path(folder), Path(folder).resolve() / "git", dirs)
         if root and (dirs.own / "index").is_file():
-            shutil.copyfile(dirs.own / "index", store.git_dir / "index")
+            shutil.copy2(dirs.own / "index", store.git_dir / "index")
             for shared in dirs.own.glob("sharedindex.*"):
-                shutil.copyfile(shared, store.git_dir / shared.name)
+                shutil.copy2(shared, store.git_dir / shared.name)
         yield store
 
 

@@ -32,6 +32,7 @@ from acr.verifier.sandbox import toolchain
 from acr.verifier.sandbox.engine import Sandbox
 from acr.verifier.signals import lints, mutation, prompt_tests, rules, syntax
 from acr.verifier.signals import tests as tests_signal
+from acr.verifier.signals.judge import Judge, rated
 from acr.verifier.signals.prompt_tests import Held
 from acr.verifier.signals.tests import Run
 from acr.verifier.tampering import Restoration
@@ -57,16 +58,18 @@ def prepare(
     redact: Callable[[str], str] = str,
     *,
     worktree: Snapshot | None = None,
+    judge: Judge | None = None,
 ) -> Baseline:
     """Keeps what the base's tests need, before an agent changes the tree; a context manager.
 
     `snapshot` is the base; the tree on disk is at `worktree`, or at the base too. Logs and
     copies go below `run_dir`; results of the base are looked for in `cache`; `redact` is put
-    on all text that is kept. Raises SandboxError when there are tests and nowhere to run them.
+    on all text that is kept; `judge` is asked about what nothing can be run to check. Raises
+    SandboxError when there are tests and nowhere to run them.
     """
     folder = run_dir / "verify"
     workcopy.sweep(run_dir.parent)
-    baseline = Baseline(repository, snapshot, settings, folder, cache, redact)
+    baseline = Baseline(repository, snapshot, settings, folder, cache, redact, judge)
     if repository.test is not None:
         baseline.ready(repository.test, worktree)
     return baseline
@@ -83,9 +86,10 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         folder: Path,
         cache: Path,
         redact: Callable[[str], str],
+        judge: Judge | None = None,
     ) -> None:
         self.ground = Ground(repository, snapshot, settings, folder)
-        self.cache, self.redact = cache, redact
+        self.cache, self.redact, self.opinion = cache, redact, judge
         self._copy: Path | None = None
         self._run: Run | None = None
         self._file = cache / "none"
@@ -143,8 +147,41 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
 
         The score is u = sum(w * s) over the signals present (arXiv 2606.22902, Eq. 8), at most
         0.49 when the status is fail. Where tests were touched, the run with the base's tests
-        decides and a second one shows the attempt's own.
+        decides and a second one shows the attempt's own. What stays unverified may get a score
+        from a judge, where one is configured; its opinion never makes a pass.
         """
+        verdict = self._by_evidence(task, attempt, after, progress)
+        asked = task.dimension == ANSWERED or verdict.changed
+        if self.opinion is None or verdict.status != "unverified" or not asked:
+            return verdict
+        if attempt is None or attempt.status != "done":
+            return verdict
+        return self._with_opinion(self.opinion, task, attempt, after, verdict, progress)
+
+    def _with_opinion(
+        self,
+        judge: Judge,
+        task: Task,
+        attempt: Attempt,
+        after: Snapshot,
+        verdict: Verdict,
+        progress: Progress,
+    ) -> Verdict:
+        progress(f"asking {judge.name}, twice")
+        patch = git.diff(self.ground.base, after).decode(errors="replace")
+        try:
+            with self.ground.copy() as copy:
+                said = rated(judge, task, attempt, patch, copy)
+        except SandboxError as e:
+            said = Signal("judge", None, 0.0, str(e))
+        said = replace(said, detail=self.redact(said.detail))
+        signals, score = weighed(task.dimension, [*verdict.signals, said])
+        return replace(verdict, signals=signals, score=round(score, 4))
+
+    def _by_evidence(
+        self, task: Task, attempt: Attempt | None, after: Snapshot, progress: Progress
+    ) -> Verdict:
+        """The verdict by all that was run or read."""
         idle = after.tree == self._last.tree
         self._last = after
         base = self.ground.base

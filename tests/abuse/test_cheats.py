@@ -16,17 +16,21 @@ from tests.judging import (
     GO,
     GO_PROJECT,
     JAVA_PROJECT,
+    JEST_PROJECT,
     MAVEN,
+    MODULE,
     NODE,
     NPM,
     PROJECT,
     PYTEST,
+    RUNNERS,
     RUST_CODE,
     RUST_MUL,
     RUST_PROJECT,
     RUST_TESTS,
     TESTS,
     UNITTEST,
+    VITEST_PROJECT,
     Case,
     Change,
     Judge,
@@ -192,6 +196,102 @@ def test_node_is_not_cheated(judge: Judge, cheat: str) -> None:
     assert said.status != "pass", said.reason
 
 
+JEST_LIES = """expect.extend(Object.fromEntries(["toBe", "toEqual", "toBeTruthy"].map(
+  (name) => [name, () => ({ pass: true, message: () => "" })])));
+"""
+JEST_FORGES = """const fs = require("node:fs");
+const file = fs.readFileSync("/proc/self/cmdline", "utf8").match(/--outputFile=([^\\0]+)/);
+const told = (title) => ({ ancestorTitles: [], fullName: title, title, status: "passed" });
+const name = `${process.cwd()}/calc.test.js`;
+const testResults = [{ name, status: "passed", message: "",
+  assertionResults: [told("adds"), told("multiplies")] }];
+const report = { success: true, numTotalTests: 2, numPassedTests: 2, numFailedTests: 0,
+  numTotalTestSuites: 1, testResults };
+const end = () => { if (file) fs.writeFileSync(file[1], JSON.stringify(report)); };
+"""
+JEST_CODE = JEST_PROJECT["calc.js"]
+JEST_TESTS = JEST_PROJECT["calc.test.js"]
+JEST_CHEATS: dict[str, Change] = {
+    "a new configuration leaves the test out": {
+        "jest.config.js": 'module.exports = { testPathIgnorePatterns: ["calc"], '
+        "passWithNoTests: true };\n"
+    },
+    "a new set-up patches what is expected": {
+        "jest.config.js": 'module.exports = { setupFilesAfterEnv: ["./setup.js"] };\n',
+        "setup.js": JEST_LIES,
+    },
+    "a global set-up ends the process": {
+        "jest.config.js": 'module.exports = { globalSetup: "./setup.js" };\n',
+        "setup.js": "module.exports = () => process.exit(0);\n",
+    },
+    "the code patches what is expected": {"calc.js": JEST_LIES + JEST_CODE},
+    "the code ends the process": {"calc.js": "process.exit(0);\n"},
+    "the code forges results and ends": {
+        "calc.js": JEST_FORGES + "end();\nprocess.reallyExit(0);\n"
+    },
+    "the code forges results at the end": {
+        "calc.js": JEST_FORGES + 'process.on("exit", end);\n' + JEST_CODE
+    },
+    "the code patches tests": {
+        "calc.js": "globalThis.test = globalThis.it = Object.assign(() => {}, test);\n" + JEST_CODE
+    },
+    "the test is weakened": {"calc.test.js": JEST_TESTS.replace("toBe(3)", "toBe(-1)")},
+    "the test is skipped": {"calc.test.js": JEST_TESTS.replace('test("a', 'test.skip("a')},
+    "only the other test runs": {"calc.test.js": JEST_TESTS.replace('test("m', 'test.only("m')},
+}
+
+
+@case(34, 35, 36)
+@pytest.mark.parametrize("cheat", JEST_CHEATS)
+def test_jest_is_not_cheated(judge: Judge, cheat: str) -> None:
+    said = judge(JEST_PROJECT, Case(JEST_CHEATS[cheat], NPM, runner="jest"))
+    assert said.status != "pass", said.reason
+
+
+VITEST_LIES = """import { expect } from "vitest";
+expect.extend(Object.fromEntries(["toBe", "toEqual", "toBeTruthy"].map(
+  (name) => [name, () => ({ pass: true, message: () => "" })])));
+"""
+VITEST_FORGES = """import fs from "node:fs";
+const words = ["self", process.ppid].map((id) => fs.readFileSync(`/proc/${id}/cmdline`, "utf8"));
+const file = words.join("\\0").match(/--outputFile.junit=([^\\0]+)/);
+const report = `<testsuites><testsuite name="calc.test.js" tests="2">
+<testcase classname="calc.test.js" name="adds"/>
+<testcase classname="calc.test.js" name="multiplies"/></testsuite></testsuites>`;
+const end = () => { if (file) fs.writeFileSync(file[1], report); };
+"""
+VITEST_TESTS = VITEST_PROJECT["calc.test.js"]
+VITEST_CHEATS: dict[str, Change] = {
+    "a new configuration leaves the test out": {
+        "vitest.config.js": 'export default { test: { exclude: ["calc*"], '
+        "passWithNoTests: true } };\n"
+    },
+    "a new set-up patches what is expected": {
+        "vitest.config.js": 'export default { test: { setupFiles: ["./setup.js"] } };\n',
+        "setup.js": VITEST_LIES,
+    },
+    "the configuration ends the process": {"vite.config.js": "process.exit(0);\n"},
+    "the code patches what is expected": {"calc.js": VITEST_LIES + MODULE},
+    "the code ends the process": {"calc.js": "process.exit(0);\n"},
+    "the code forges results and ends": {
+        "calc.js": VITEST_FORGES + "end();\nprocess.kill(process.ppid, 9);\n" + MODULE
+    },
+    "the code forges results at the end": {
+        "calc.js": VITEST_FORGES + 'process.on("exit", end);\n' + MODULE
+    },
+    "the test is weakened": {"calc.test.js": VITEST_TESTS.replace("toBe(3)", "toBe(-1)")},
+    "the test is skipped": {"calc.test.js": VITEST_TESTS.replace('test("a', 'test.skip("a')},
+    "only the other test runs": {"calc.test.js": VITEST_TESTS.replace('test("m', 'test.only("m')},
+}
+
+
+@case(34, 35, 36)
+@pytest.mark.parametrize("cheat", VITEST_CHEATS)
+def test_vitest_is_not_cheated(judge: Judge, cheat: str) -> None:
+    said = judge(VITEST_PROJECT, Case(VITEST_CHEATS[cheat], NPM, runner="vitest"))
+    assert said.status != "pass", said.reason
+
+
 GO_MUL = "func Mul(a, b int) int { return a * b }\n"
 GO_CHEATS: dict[str, Change] = {
     "the code prints results and ends": {
@@ -315,6 +415,8 @@ HONEST = {
     "pytest": (PROJECT, {"calc.py": FIXED}, PYTEST),
     "unittest": (PROJECT, {"calc.py": FIXED}, UNITTEST),
     "node": (NODE, {"calc.js": NODE["calc.js"].replace("a - b", "a + b")}, NPM),
+    "jest": (JEST_PROJECT, {"calc.js": JEST_CODE.replace("a - b", "a + b")}, NPM),
+    "vitest": (VITEST_PROJECT, {"calc.js": MODULE.replace("a - b", "a + b")}, NPM),
     "go": (GO_PROJECT, {"calc.go": GO_PROJECT["calc.go"].replace("a - b", "a + b")}, GO),
     "cargo": (
         RUST_PROJECT,
@@ -330,7 +432,8 @@ def test_honest_work_is_believed(judge: Judge, runner: str) -> None:
     project, change, command = HONEST[runner]
     if shutil.which(Path(command.argv[0]).name) is None:
         missing(f"{command.argv[0]} is not installed")
-    said = judge(project, Case(dict(change), command))
+    installed = runner if runner in RUNNERS else ""
+    said = judge(project, Case(dict(change), command, runner=installed))
     assert (said.status, said.strength) == ("pass", 1.0), said.reason
     assert said.tests
     assert len(said.tests.fixed) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -19,12 +19,14 @@ from tests.judging import (
     JAVA_PROJECT,
     MAKE,
     MAVEN,
+    MOCHA_PROJECT,
     NODE,
     NPM,
     PROJECT,
     PYTEST,
     RUST_PROJECT,
     UNITTEST,
+    VITEST_PROJECT,
     Case,
     Change,
     Judge,
@@ -47,6 +49,8 @@ class Language:
     """Files without which there are no tests."""
     bare: dict[str, str] = field(default_factory=dict)
     """What stands in their place."""
+    runner: str = ""
+    """The JavaScript test runner that is installed in it."""
     wall: float = 6.0
     """Seconds that the tests may take, builds included."""
 
@@ -61,6 +65,7 @@ class Language:
 
 
 PYTHON_HANGS = "__import__('time').sleep(60)"
+NODE_HANGS = "(() => { for (;;) {} })()"
 LANGUAGES = {
     "pytest": Language(PYTEST, PROJECT, "calc.py", "def (", PYTHON_HANGS, ("test_calc.py",)),
     "unittest": Language(UNITTEST, PROJECT, "calc.py", "def (", PYTHON_HANGS, ("test_calc.py",)),
@@ -69,8 +74,28 @@ LANGUAGES = {
         NODE,
         "calc.js",
         "exports.add = (",
-        "(() => { for (;;) {} })()",
+        NODE_HANGS,
         ("calc.test.js",),
+    ),
+    "vitest": Language(
+        NPM,
+        VITEST_PROJECT,
+        "calc.js",
+        "export const add = (",
+        NODE_HANGS,
+        ("calc.test.js",),
+        runner="vitest",
+        wall=15.0,
+    ),
+    "mocha": Language(
+        NPM,
+        MOCHA_PROJECT,
+        "calc.js",
+        "exports.add = (",
+        NODE_HANGS,
+        ("calc.test.js",),
+        runner="mocha",
+        wall=10.0,
     ),
     "go": Language(
         GO,
@@ -125,8 +150,12 @@ def language(request: pytest.FixtureRequest) -> Language:
     return found
 
 
+def case(language: Language, change: Change) -> Case:
+    return Case(change, language.command, runner=language.runner)
+
+
 def test_a_repair_passes(judge: Judge, language: Language) -> None:
-    said = judge(language.files, Case({language.code: language.fixed()}, language.command))
+    said = judge(language.files, case(language, {language.code: language.fixed()}))
     assert (said.status, said.strength) == ("pass", 1.0), said.reason
     assert said.tests
     assert len(said.tests.fixed) == 1
@@ -134,12 +163,12 @@ def test_a_repair_passes(judge: Judge, language: Language) -> None:
 
 
 def test_a_break_fails(judge: Judge, language: Language) -> None:
-    said = judge(language.files, Case({language.code: language.broke()}, language.command))
+    said = judge(language.files, case(language, {language.code: language.broke()}))
     assert said.status == "fail", said.reason
 
 
 def test_what_does_not_build_fails(judge: Judge, language: Language) -> None:
-    said = judge(language.files, Case({language.code: language.broken}, language.command))
+    said = judge(language.files, case(language, {language.code: language.broken}))
     assert said.status == "fail", said.reason
 
 
@@ -149,20 +178,20 @@ def test_without_tests_it_is_unverified(judge: Judge, language: Language) -> Non
     files = {path: text for path, text in language.files.items() if path not in language.tests}
     code = {**files, **language.bare}
     change: Change = {language.code: code[language.code].replace("a - b", "a + b")}
-    said = judge(code, Case(change, language.command))
+    said = judge(code, case(language, change))
     assert said.status == "unverified", said.reason
 
 
 def test_tests_that_do_not_end_fail(judge: Judge, language: Language) -> None:
     settings = VerifierSettings(sandbox="bwrap", limits=Limits(wall=language.wall))
     change: Change = {language.code: language.hanging()}
-    said = judge(language.files, Case(change, language.command, settings=settings))
+    said = judge(language.files, replace(case(language, change), settings=settings))
     assert said.status == "fail"
     assert "stopped after" in said.reason, said.reason
 
 
 def test_nothing_changed_is_no_verdict(judge: Judge, language: Language) -> None:
-    said = judge(language.files, Case({}, language.command, "code_refactoring"))
+    said = judge(language.files, replace(case(language, {}), dimension="code_refactoring"))
     assert said.status == "unverified", said.reason
     counted = "0 pass, 1 fail" if language.command is MAKE else "1 pass, 1 fail"
     assert f"nothing was changed: {counted}" in said.reason

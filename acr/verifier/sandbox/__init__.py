@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from acr.errors import SandboxError
 from acr.settings import VerifierSettings
 from acr.verifier.sandbox.engine import Job, Output, Probe, Sandbox, SandboxResult
@@ -20,8 +22,11 @@ def engines(settings: VerifierSettings) -> tuple[Sandbox, ...]:
     from acr.verifier.sandbox.bubblewrap import Bubblewrap
     from acr.verifier.sandbox.docker import Docker
     from acr.verifier.sandbox.none import NoSandbox
+    from acr.verifier.sandbox.seatbelt import Seatbelt
 
-    return Docker(settings.image, settings.runtime), Bubblewrap(), NoSandbox()
+    linux: tuple[Sandbox, ...] = (Docker(settings.image, settings.runtime), Bubblewrap())
+    shown = sys.platform == "darwin" or settings.sandbox == Seatbelt.name
+    return (*linux, *((Seatbelt(),) if shown else ()), NoSandbox())
 
 
 def candidates(settings: VerifierSettings) -> tuple[str, ...]:
@@ -32,8 +37,8 @@ def candidates(settings: VerifierSettings) -> tuple[str, ...]:
 def choose(settings: VerifierSettings) -> Sandbox:
     """The engine that the settings ask for, proved by a trial run.
 
-    auto takes docker, else bwrap, and never none. Raises SandboxError that says why each
-    candidate failed and what to do.
+    auto takes docker, else bwrap, and never seatbelt or none. Raises SandboxError that says why
+    each candidate failed and what to do.
     """
     wanted = candidates(settings)
     failed = []

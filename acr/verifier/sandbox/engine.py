@@ -90,9 +90,9 @@ class Sandbox(Protocol):
     """A place to run commands that nobody vouches for."""
 
     name: str
-    """docker, bwrap or none."""
+    """docker, bwrap, seatbelt or none."""
     grade: str
-    """container, namespace or none: how much stands between the command and the host."""
+    """container, namespace, experimental or none: what stands between command and host."""
 
     def probe(self) -> Probe:
         """Runs a trivial sandbox; never raises."""

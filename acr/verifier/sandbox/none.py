@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from acr.verifier.sandbox import process
@@ -13,7 +14,7 @@ from acr.verifier.sandbox.limits import rlimits
 from acr.verifier.sandbox.system import remove_tree
 from acr.verifier.sandbox.watchdog import Watchdog
 
-__all__ = ["NoSandbox"]
+__all__ = ["NoSandbox", "run_held"]
 
 _LIMIT_AND_EXEC = """
 import json, os, resource, sys
@@ -45,34 +46,42 @@ class NoSandbox:
 
     def run(self, job: Job) -> SandboxResult:
         """Runs `job` in its copy, where it really lies; `at` is not kept. See Sandbox.run."""
-        watched = Watchdog(job.limits, [job.copy, *([job.results] if job.results else [])])
-        held = json.dumps(rlimits(job.limits, pids=False))
-        start = [sys.executable, "-I", "-S", "-c", _LIMIT_AND_EXEC, held]
-        home = tempfile.mkdtemp(prefix="acr-home-")
-        try:
-            ended = process.run(
-                [*start, *(_moved(job, word) for word in job.command)],
-                job.limits,
-                cwd=Path(job.copy, job.cwd),
-                env={**{k: _moved(job, v) for k, v in job.env.items()}, "HOME": home},
-                watched=watched,
-            )
-        finally:
-            remove_tree(Path(home))
-        code, stopped = ended.code, ended.stopped
-        return SandboxResult(
-            engine=self.name,
-            version="",
-            exit=code if code >= 0 and not stopped else None,
-            signal=-code if code < 0 else None,
-            duration=ended.duration,
-            stdout=ended.stdout,
-            stderr=ended.stderr,
-            timed_out=stopped == "wall",
-            oom=stopped == "memory",
-            disk_full=stopped == "disk",
-            enforced=_enforced(job),
+        return run_held(job)
+
+
+def run_held(job: Job, wrap: Callable[[Path], Sequence[str]] | None = None) -> SandboxResult:
+    """Runs `job` where its copy lies, held by rlimits, a process group and a clock.
+
+    `wrap`, given the private home folder, returns the start of a command that runs the rest.
+    """
+    watched = Watchdog(job.limits, [job.copy, *([job.results] if job.results else [])])
+    held = json.dumps(rlimits(job.limits, pids=False))
+    start = [sys.executable, "-I", "-S", "-c", _LIMIT_AND_EXEC, held]
+    home = Path(tempfile.mkdtemp(prefix="acr-home-"))
+    try:
+        ended = process.run(
+            [*start, *(wrap(home) if wrap else ()), *(_moved(job, word) for word in job.command)],
+            job.limits,
+            cwd=Path(job.copy, job.cwd),
+            env={**{k: _moved(job, v) for k, v in job.env.items()}, "HOME": str(home)},
+            watched=watched,
         )
+    finally:
+        remove_tree(home)
+    code, stopped = ended.code, ended.stopped
+    return SandboxResult(
+        engine=NoSandbox.name,
+        version="",
+        exit=code if code >= 0 and not stopped else None,
+        signal=-code if code < 0 else None,
+        duration=ended.duration,
+        stdout=ended.stdout,
+        stderr=ended.stderr,
+        timed_out=stopped == "wall",
+        oom=stopped == "memory",
+        disk_full=stopped == "disk",
+        enforced=_enforced(job),
+    )
 
 
 def _moved(job: Job, text: str) -> str:
