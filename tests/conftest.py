@@ -21,6 +21,7 @@ SERIAL = {
     "real_agents": "agents",
     "verifier/sandbox": "sandboxes",
     "verifier/test_languages": "languages",
+    "verifier/test_packages": "languages",
     "verifier": "verdicts",
 }
 """Where tests are -> what they start: two of a kind at a time would only disturb each other."""

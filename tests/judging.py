@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -202,9 +203,20 @@ Judge = Callable[[dict[str, str], Case], Verdict]
 
 
 @pytest.fixture
+def quick_place(tmp_path: Path) -> Iterator[Path]:
+    """A folder for copies of thousands of files: in memory, where there is enough of it."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or shutil.disk_usage(memory).free < 4 << 30:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="acr-test-", dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
 def judge(
     git_repo: Callable[..., Path],
-    tmp_path: Path,
+    quick_place: Path,
     tmp_path_factory: pytest.TempPathFactory,
     bwrap: Sandbox,
 ) -> Judge:
@@ -216,7 +228,7 @@ def judge(
             place = root / "node_modules"
             shutil.copytree(packages(case.runner), place, symlinks=True, copy_function=os.link)
         repository = Repository(root=root, id="r", is_git=True, test=case.command)
-        run_dir = tmp_path / "runs" / "one"
+        run_dir = quick_place / "runs" / "one"
         before = git.snapshot(root, run_dir / "git")
         with prepare(repository, before, case.settings, run_dir, cache) as baseline:
             apply(root, case.change)
