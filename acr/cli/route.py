@@ -93,4 +93,4 @@ def route(
 def _classification(task: Task, embedder: Embedder) -> Any:
     from acr.context.dimension import classify
 
-    return classify(task.prompt, embedder)
+    return classify(task.prompt, embedder, task.embedding)

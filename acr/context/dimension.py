@@ -166,9 +166,15 @@ def human_ask(text: str) -> str:
     return HARNESS.sub("", text).replace("\0", "").strip() or text.strip()
 
 
-def classify(prompt: str, embedder: Embedder) -> Classification:
-    """The kind of request; every text gets an answer, an odd one with low confidence."""
-    return next(classify_many([prompt], embedder))
+def classify(
+    prompt: str, embedder: Embedder, vector: Sequence[float] | None = None
+) -> Classification:
+    """The kind of request; every text gets an answer, an odd one with low confidence.
+
+    `vector` is the embedding of the human ask in it, where that is at hand.
+    """
+    ask = human_ask(prompt)
+    return _classified(ask, vector or embedder.embed([ask])[0], embedder)
 
 
 def classify_many(prompts: Iterable[str], embedder: Embedder) -> Iterator[Classification]:
