@@ -150,7 +150,7 @@ def choose(
     profiles = with_pinned_model(tuple(load_all().values()), pins)
     present = {name: agents.installed(name) for name in {p.agent for p in profiles}}
     ready = [p for p in profiles if present[p.agent]] or list(profiles)
-    priced = {p.name: price for p in ready if (price := prices.price(p))}
+    priced = prices.listed(ready)
     decision = decide(
         task, ready, memory, config, prices=priced, pins=pins, tried=tried, spent=spent, seed=seed
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acr import settings
 from acr.agents import prices
 from acr.nouns import Price, Profile, Usage
 
@@ -46,6 +49,35 @@ def test_the_table_knows_common_models(model: str, provider: str, expected: Pric
 )
 def test_unknown_is_none_and_not_nothing(model: str, provider: str) -> None:
     assert prices.price(profile(model, provider)) is None
+
+
+def test_estimates_are_the_tables_prices_and_do_not_load_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = Price(input=1, output=2)
+    asked = (
+        replace(profile("gpt-6-sol", "openai"), name="listed"),
+        replace(profile("no-such-model"), name="unknown"),
+        replace(profile("gpt-6-sol", "openai", own), name="own"),
+    )
+    expected = {"listed": Price(2, 10, 0.2, 2.5, 2.5), "own": own}
+    assert prices.listed(asked) == expected
+    monkeypatch.setattr(prices, "_listed", None)
+    assert prices.listed(asked) == expected
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "",
+        "{",
+        "[]",
+        '{"of": ["2020-01-01", 0], "prices": {"openai gpt-6-sol": {"input": 9, "output": 9}}}',
+    ],
+)
+def test_prices_of_another_day_or_damaged_ones_are_looked_up_again(kept: str) -> None:
+    (settings.folder("cache") / "prices.json").write_text(kept)
+    assert prices.listed([profile("gpt-6-sol", "openai")])["p"].input == 2
 
 
 def test_each_class_of_tokens_has_its_rate() -> None:
