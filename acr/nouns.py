@@ -69,6 +69,8 @@ AttemptStatus = Literal["done", "error", "denied", "timeout", "aborted"]
 """done: the agent finished; error: it could not run or its API failed; denied: a tool it
 needed was refused; timeout: acr stopped it; aborted: the user stopped it."""
 VerdictStatus = Literal["pass", "fail", "unverified"]
+FROM_ZERO = {"range": (0.0, math.inf)}
+"""Of a number in a TOML file (settings.parse)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +162,13 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens."""
+    """USD per million tokens, 0 or more."""
 
-    input: float
-    output: float
-    cached_input: float | None = None
-    cache_write_5m: float | None = None
-    cache_write_1h: float | None = None
+    input: float = field(metadata=FROM_ZERO)
+    output: float = field(metadata=FROM_ZERO)
+    cached_input: float | None = field(default=None, metadata=FROM_ZERO)
+    cache_write_5m: float | None = field(default=None, metadata=FROM_ZERO)
+    cache_write_1h: float | None = field(default=None, metadata=FROM_ZERO)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ __all__ = [
     "load",
     "parse",
     "read_toml",
+    "refuse",
     "shipped",
 ]
 
@@ -269,26 +270,26 @@ def parse(kind: Any, data: Any, text: str, path: Path, where: str = "") -> Any:
         return parse(args[0], data, text, path, where)
     if origin is Literal:
         if data not in args:
-            _fail(text, path, where, "one of " + ", ".join(map(str, args)), data)
+            refuse(text, path, where, "one of " + ", ".join(map(str, args)), data)
         return data
     if origin is tuple:
         if not isinstance(data, list):
-            _fail(text, path, where, "a list", data)
+            refuse(text, path, where, "a list", data)
         return tuple(parse(args[0], v, text, path, where) for v in data)
     if origin is dict:
         if not isinstance(data, dict):
-            _fail(text, path, where, "a table", data)
+            refuse(text, path, where, "a table", data)
         return {k: parse(args[1], v, text, path, f"{where}.{k}") for k, v in data.items()}
     if kind is float and type(data) is int:
         return float(data)
     if type(data) is not kind:
-        _fail(text, path, where, {str: "text", int: "a whole number"}.get(kind, "a number"), data)
+        refuse(text, path, where, {str: "text", int: "a whole number"}.get(kind, "a number"), data)
     return data
 
 
 def _parse_table(kind: Any, data: Any, text: str, path: Path, where: str) -> Any:
     if not isinstance(data, dict):
-        _fail(text, path, where, "a table", data)
+        refuse(text, path, where, "a table", data)
     hints = typing.get_type_hints(kind)
     for key in data:
         if key not in hints:
@@ -316,7 +317,7 @@ def _check_range(
         limits = [f"at least {least:g}"] * (least > -math.inf) + [f"at most {most:g}"] * (
             most < math.inf
         )
-        _fail(text, path, where, " and ".join(limits), value)
+        refuse(text, path, where, " and ".join(limits), value)
 
 
 def _join(where: str, key: str) -> str:
@@ -330,6 +331,7 @@ def _line(text: str, key: str) -> int:
     return text.count("\n", 0, found.start()) + 1 if found else 1
 
 
-def _fail(text: str, path: Path, where: str, expected: str, got: Any) -> typing.NoReturn:
+def refuse(text: str, path: Path, where: str, expected: str, got: Any) -> typing.NoReturn:
+    """Raises SettingsError: key `where` of the TOML `text` in file `path` is not as expected."""
     at = _line(text, where.rpartition(".")[2])
     raise SettingsError(f"{path}:{at}: {where} must be {expected}, not {got!r}")

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from acr import settings
+from acr.agents import ADAPTERS
 from acr.errors import AcrError, SettingsError, UsageError
 from acr.files import replace_file
 from acr.nouns import Profile
-from acr.settings import parse, read_toml
+from acr.settings import parse, read_toml, refuse
 
 __all__ = ["Synced", "load_all", "load_file", "remove", "save", "sync", "user_folder"]
 
@@ -49,6 +50,10 @@ def load_file(path: Path) -> Profile:
             raise SettingsError(f"{path}: take {own} out; a profile is named by its file")
     filled = {"name": path.stem, **data}
     profile = cast(Profile, parse(Profile, filled, text, path))
+    if profile.agent not in ADAPTERS:
+        refuse(text, path, "agent", "one of " + ", ".join(ADAPTERS), profile.agent)
+    if not profile.model:
+        refuse(text, path, "model", "the model's name", "")
     return replace(profile, path=str(path))
 
 

@@ -12,7 +12,7 @@ import typer
 
 from acr import settings
 from acr.cli.run import AsJson, File, Prompt
-from acr.errors import AcrError
+from acr.errors import AcrError, UsageError
 from acr.nouns import Classification
 
 __all__ = ["app"]
@@ -55,14 +55,13 @@ def _lines(argument: str | None, file: Path | None) -> None:
     from acr.context import dimension
     from acr.context.embedding import load
 
-    path = file or (Path(argument) if argument and argument != "-" else None)
-    try:
-        with open(path, "rb") if path else sys.stdin.buffer as stream:
-            prompts = _prompts(stream, str(path or "standard input"))
-            for found in dimension.classify_many(prompts, load(settings.load().embedding)):
-                sys.stdout.write(json.dumps(_row(found), ensure_ascii=False) + "\n")
-    except OSError as e:
-        raise AcrError(f"{path}: {e.strerror}") from None
+    if argument and file:
+        raise UsageError("a file and --file are both given; leave one of them out")
+    path = argument or str(file or "-")
+    with sys.stdin.buffer if path == "-" else open(path, "rb") as stream:
+        prompts = _prompts(stream, "standard input" if path == "-" else path)
+        for found in dimension.classify_many(prompts, load(settings.load().embedding)):
+            sys.stdout.write(json.dumps(_row(found), ensure_ascii=False) + "\n")
 
 
 def _prompts(stream: Any, name: str) -> Iterator[str]:

@@ -73,7 +73,8 @@ def feedback(
             attempt = replace(attempt, cost=cost, cost_source=CALLER)
         if duration:
             attempt = replace(attempt, duration=duration)
-        after = Outcome(task, decision, attempt, _reported(verdict, score))
+        human = before.human if before else None
+        after = Outcome(task, decision, attempt, _reported(verdict, score), human)
         memory.add_outcome(after)
     if as_json:
         return emit_json({"decision": decision.id, **_change(before, after)})

@@ -26,8 +26,12 @@ MARKS = {
 class Live:
     """Observer of a run that writes to stderr; a context that owns the moving status line."""
 
-    def __init__(self, config: Settings, *, quiet: bool, verbose: bool) -> None:
+    def __init__(
+        self, config: Settings, *, quiet: bool, verbose: bool, interactive: bool = False
+    ) -> None:
+        """`interactive`: the agent has the terminal for itself while it is at work."""
         self._config, self._quiet, self._verbose = config, quiet, verbose
+        self._interactive = interactive
         self._status: Status | None = None
 
     def __enter__(self) -> Live:
@@ -43,6 +47,8 @@ class Live:
 
     def decided(self, task: Task, decision: Decision, profile: Profile) -> None:
         """One line why, and how far the agent may go."""
+        if self._interactive:
+            self._stop_status()
         if self._quiet:
             return
         err().print(clean(decision_line(task, decision, profile)))
@@ -118,7 +124,8 @@ class Live:
             "full": "may do anything on this machine",
         }[agents.autonomy]
         sandbox = " · tests run WITHOUT a sandbox" if verifier.sandbox == "none" else ""
-        return f"{profile.agent} {may} · stops after {agents.timeout:.0f} s{sandbox}"
+        ends = "until you close it" if self._interactive else f"stops after {agents.timeout:.0f} s"
+        return f"{profile.agent} {may} · {ends}{sandbox}"
 
     def _show(self, text: str) -> None:
         if self._status:
@@ -193,6 +200,8 @@ def _tests_line(verdict: Verdict) -> str:
 
 def _where_line(verdict: Verdict) -> str:
     engine = verdict.sandbox.get("engine") if verdict.sandbox else None
+    if engine == "none":
+        return "tests ran WITHOUT a sandbox"
     return f"tests ran in {engine}" if engine else ""
 
 

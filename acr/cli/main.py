@@ -122,7 +122,9 @@ def run(argv: Sequence[str]) -> int:
         return _say(e.exit_code, str(e))
     except ClickUsageError as e:
         context = f"; see {e.ctx.command_path} --help" if e.ctx else ""
-        return _say(2, e.format_message().rstrip(".") + context)
+        if not e.format_message():  # no argument at all: the help has been shown
+            return 2
+        return _say(2, e.format_message().replace("Value error, ", "").rstrip(".") + context)
     except typer.Exit as e:
         return e.exit_code
     except typer.Abort:

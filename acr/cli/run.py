@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -158,7 +159,9 @@ def perform(
 
     if config.agents.autonomy == "full" and not yes:
         _confirm_full(asked.cwd)
-    live = Live(config, quiet=quiet, verbose=verbose)
+    if asked.interactive and not (os.isatty(0) and os.isatty(1)):
+        raise UsageError("-i opens the agent's own screen, which needs a terminal; leave it out")
+    live = Live(config, quiet=quiet, verbose=verbose, interactive=asked.interactive)
     with live:
         result = loop.run(asked, config, live)
     if as_json:
@@ -188,6 +191,6 @@ def _dry_run(asked: Ask, config: Settings, as_json: bool) -> None:
         task, _ = loop.ask(asked.prompt, asked.cwd, config, load(config.embedding), asked.dimension)
         decision, profile = loop.choose(task, memory, config, pins=asked.pins, seed=asked.seed)
     if as_json:
-        emit_json({"task": task, "decision": decision, "profile": profile})
+        emit_json({"task": replace(task, embedding=None), "decision": decision, "profile": profile})
     else:
         out().print(clean(decision_line(task, decision, profile)))

@@ -155,7 +155,8 @@ def _lines(verdict: Verdict, base: str) -> list[tuple[str, str]]:
     ran = verdict.sandbox
     files = verdict.changed
     shown = ", ".join(files[:8]) + (f" and {len(files) - 8} more" if len(files) > 8 else "")
-    lines = [("changed", f"{len(files)} files since {base}{': ' if files else ''}{shown}")]
+    count = f"{len(files)} {'file' if len(files) == 1 else 'files'} since {base}"
+    lines = [("changed", f"{count}: {shown}" if files else count)]
     if ran:
         lines.append(("ran", " ".join(_short(word) for word in ran["command"])))
         grade = "no sandbox: your own rights" if ran["engine"] == "none" else ran["grade"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -34,7 +35,8 @@ def why(
     if not decisions:
         raise AcrError(f"run {task.id} has no stored decision; acr route --record stores one")
     if as_json:
-        emit_json({"task": task, "decisions": [_as_json(d, results) for d in decisions]})
+        told = [_as_json(d, results) for d in decisions]
+        emit_json({"task": replace(task, embedding=None), "decisions": told})
         return
     for number, decision in enumerate(decisions, 1):
         if len(decisions) > 1:

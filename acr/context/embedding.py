@@ -81,13 +81,13 @@ class _Shipped:
         return sums / np.linalg.norm(sums, axis=1, keepdims=True)
 
     def _open(self, many: bool) -> Any:
-        """A session for many texts, or for one: 25 ms to open and 58 a run, not 200 and 5."""
+        """For many texts on all cores; for one, open in 25 ms instead of 200, run in 58, not 5."""
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime queues it unless told otherwise
         import onnxruntime as ort
 
         options, level = ort.SessionOptions(), ort.GraphOptimizationLevel
         options.graph_optimization_level = level.ORT_ENABLE_ALL if many else level.ORT_DISABLE_ALL
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.intra_op_num_threads = 0 if many else 1
         return ort.InferenceSession(self._weights, options, providers=["CPUExecutionProvider"])
 
 
@@ -112,10 +112,15 @@ def _in_batches(
     found: list[tuple[float, ...]] = [()] * len(texts)
     for start in range(0, len(order), BATCH):
         batch = order[start : start + BATCH]
-        made = vectors([texts[i][:CHARACTERS] or " " for i in batch])
+        made = vectors([_readable(texts[i][:CHARACTERS]) or " " for i in batch])
         for i, vector in zip(batch, made, strict=True):
             found[i] = tuple(vector.tolist())
     return found
+
+
+def _readable(text: str) -> str:
+    """`text` with ? for what UTF-8 cannot say: half a surrogate pair, bytes of an odd path."""
+    return text.encode(errors="replace").decode()
 
 
 def _named(model: str) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +71,34 @@ def test_a_line_that_is_no_prompt_is_named(
     said = capsys.readouterr().err
     assert f"{file}:2: " in said
     assert said.count("\n") == 1
+
+
+def test_json_lines_may_be_of_any_text_and_come_from_one_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = scripted.acr(
+        "classify", "--jsonl", "-f", "-", cwd=tmp_path, stdin='{"prompt": "fix \\ud800"}\n'
+    )
+    assert json.loads(done.stdout)["dimension"] == "bug_fixing"
+    assert run(["classify", "--jsonl", "a.jsonl", "-f", "b.jsonl"]) == 2
+    assert "leave one of them out" in capsys.readouterr().err
+    assert run(["classify", "--jsonl", str(tmp_path / "none")]) == 1
+    assert f"{tmp_path / 'none'}: No such file" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompt": "fix it"}\n' * 400)
+    done = subprocess.run(
+        f"set -o pipefail; {sys.executable} -m acr classify --jsonl {file} | head -1",
+        shell=True,
+        executable="bash",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
 
 
 def test_a_prompt_file_that_is_missing_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

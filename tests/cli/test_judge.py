@@ -46,6 +46,14 @@ def test_bad_takes_the_beginning_of_an_id(capsys: pytest.CaptureFixture[str]) ->
     assert (said["run"], said["before"], said["status"]) == ("aaaa000001", "pass", "fail")
 
 
+def test_a_report_does_not_change_what_a_person_said(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = outcome(task(), "fail")
+    remember([asked])
+    assert run(["bad"]) == run(["feedback", asked.task.id, "--score", "1"]) == 0
+    assert "✗ fail → ✗ fail (your verdict)" in capsys.readouterr().out
+    assert (latest().human, latest().verdict.score) == ("fail", 1.0)
+
+
 @pytest.mark.parametrize("command", ["good", "bad"])
 def test_there_must_be_something_to_judge(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([command]) == 1

@@ -57,6 +57,19 @@ def test_a_wrong_option_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixtur
     assert "acr stats --help" in said
 
 
+def test_without_anything_the_help_is_all_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 2
+    said = capsys.readouterr()
+    assert "Usage: acr" in said.out
+    assert said.err == ""
+
+
+def test_a_wrong_choice_is_answered_with_the_right_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--sandbox", "foo", "fix it"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("acr: Invalid value for '--sandbox': 'foo' is not one of 'auto', ")
+
+
 def test_a_broken_config_is_one_line_that_names_file_and_line(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

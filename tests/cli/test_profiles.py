@@ -70,16 +70,25 @@ def test_mistakes_are_one_line(
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('tier = "huge"', "3: tier must be one of minimal, efficient, mid, frontier"),
+        ('tier = "mid"\nagent = "codxe"', "4: agent must be one of aider, claude, codex"),
+        ('tier = "mid"\nmodel = ""', "4: model must be the model's name, not ''"),
+        ('tier = "mid"\n[price]\ninput = -1\noutput = 2', "5: price.input must be at least 0"),
+        ('tier = "mid"\n[price]\ninput = 1\noutput = inf', "6: price.output must be at least 0"),
+    ],
+)
 def test_a_broken_profile_names_file_line_and_what_was_expected(
-    home: Path, capsys: pytest.CaptureFixture[str]
+    home: Path, capsys: pytest.CaptureFixture[str], text: str, says: str
 ) -> None:
     path = home / "profiles" / "odd.toml"
     path.parent.mkdir(parents=True)
-    path.write_text('agent = "codex"\nmodel = "m"\ntier = "huge"\n')
+    rest = [line for line in ('agent = "codex"', 'model = "m"') if line.split()[0] not in text]
+    path.write_text("\n".join(["#"] * (2 - len(rest)) + [*rest, text]))
     assert run(["profiles"]) == 1
-    said = capsys.readouterr().err
-    assert f"{path}:3: " in said
-    assert "one of minimal, efficient, mid, frontier" in said
+    assert f"{path}:{says}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("edit", "code"), [("s/low/high/", 0), ("s/tier/teir/", 1)])

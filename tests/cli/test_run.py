@@ -97,7 +97,9 @@ def test_a_dry_run_decides_and_changes_nothing(
     repo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["--dry-run", "--json", "fix the failing test"]) == 0
-    assert told(capsys)["decision"]["chosen"] == "demo-small"
+    shown = told(capsys)
+    assert shown["decision"]["chosen"] == "demo-small"
+    assert shown["task"]["embedding"] is None
     assert scripted.outcomes() == []
     assert git(repo, "status", "--porcelain") == ""
 
@@ -212,6 +214,59 @@ def test_a_later_run_goes_on_in_the_same_session(
     again = told(capsys)
     assert again["attempts"][0]["attempt"]["session"] == first["attempts"][0]["attempt"]["session"]
     assert again["profile"] == "demo-large"
+
+
+def test_without_a_run_it_is_the_latest_one_here(
+    repo: Path, git_repo: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*HERE, "--json", "--profile", "demo-large", "fix the failing test"]) == 0
+    first = told(capsys)
+    other = git_repo(scripted.FILES, name="other")
+    assert run([*HERE, "--quiet", "--profile", "demo-large", "--cwd", str(other), "fix it"]) == 0
+    assert run(["route", "--record", "decided last, not run"]) == 0
+    capsys.readouterr()
+    assert run(["continue", *HERE, "--json", "explain it"]) == 0
+    again = told(capsys)
+    assert again["task"]["root"] == str(repo)
+    assert again["attempts"][0]["attempt"]["session"] == first["attempts"][0]["attempt"]["session"]
+    assert run(["continue", *HERE, "and", "add", "a test"]) == 1
+    assert "goes in quotes" in capsys.readouterr().err
+
+
+def test_where_nothing_was_run_nothing_goes_on(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*HERE, "--quiet", "--profile", "demo-large", "fix the failing test"]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert run(["continue", *HERE, "explain it"]) == 1
+    assert f"no run in {tmp_path} kept a session" in capsys.readouterr().err
+
+
+def test_the_agents_own_screen_has_the_terminal_for_itself(repo: Path) -> None:
+    line = f"{sys.executable} -m acr --sandbox none -i --profile demo-large 'fix the failing test'"
+    done = subprocess.run(
+        ["script", "-qec", line, "/dev/null"],
+        env={**os.environ, "TERM": "xterm"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "until you close it" in done.stdout
+    screen = done.stdout[done.stdout.index('{"type": "start"') : done.stdout.index("fixed")]
+    assert "\x1b[2K" not in screen  # no moving status line below it
+    assert "is at work" not in done.stdout
+    assert scripted.outcomes()[0].verdict.status == "pass"
+
+
+def test_without_a_terminal_there_is_no_screen(
+    repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = scripted.acr("-i", *HERE, "fix it", cwd=repo)
+    assert done.returncode == 2
+    assert "needs a terminal" in done.stderr
+    assert scripted.outcomes() == []
 
 
 def test_a_human_verdict_changes_what_stats_say(

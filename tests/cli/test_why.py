@@ -104,7 +104,7 @@ def test_a_human_verdict_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> 
 def test_json_replays_each_decision(capsys: pytest.CaptureFixture[str]) -> None:
     store(decision(), decision(tried=("opus",)))
     data = json.loads(said(capsys, "--json"))
-    assert data["task"]["id"] == "abc123"
+    assert (data["task"]["id"], data["task"]["embedding"]) == ("abc123", None)
     assert [d["chosen"] for d in data["decisions"]] == [d["replayed"] for d in data["decisions"]]
     assert data["decisions"][0]["status"] == "fail"
     assert data["decisions"][1]["tried"] == ["opus"]

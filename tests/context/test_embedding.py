@@ -78,6 +78,13 @@ def test_the_shipped_model_gives_the_vectors_of_fastembed(tmp_path: Path) -> Non
         assert min(map(cosine, found, expected)) > 0.99999
 
 
+def test_text_that_is_not_unicode_is_embedded_all_the_same() -> None:
+    embedder = embedding.load(EmbeddingSettings())
+    (odd,) = embedder.embed(["fix \ud800 the \udcff test"])
+    (plain,) = embedder.embed(["fix ? the ? test"])
+    assert odd == plain
+
+
 def test_other_weights_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     other = tmp_path / "model.onnx"
     other.write_bytes(b"not the model")
