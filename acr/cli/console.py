@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["clean", "emit_json", "err", "out", "table"]
 
+NARROWEST = 80
+"""Columns; a narrower terminal wraps a table's lines, which rich would cut figures from."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -24,7 +26,9 @@ def out() -> Console:
     """The console on stdout; plain off a terminal and under NO_COLOR."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    made = Console(highlight=False, soft_wrap=True)
+    made.width = max(made.width, NARROWEST)
+    return made
 
 
 @cache

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from acr.cli.main import run
 from acr.nouns import VerdictStatus
+from tests import scripted
 from tests.cli.records import outcome, remember, task
 
 
@@ -44,6 +46,15 @@ def test_unverified_attempts_are_neither_won_nor_lost(capsys: pytest.CaptureFixt
     assert (row["attempts"], row["n"], row["wins"], row["unverified"]) == (3, 2, 1, 1)
     assert row["win_rate"] == 0.5
     assert row["interval"] == pytest.approx([0.0945, 0.9055], abs=1e-3)
+
+
+@pytest.mark.usefixtures("three")
+def test_a_narrow_terminal_loses_no_figure(tmp_path: Path) -> None:
+    narrow, usual = (
+        scripted.acr("stats", cwd=tmp_path, COLUMNS=columns).stdout for columns in ("40", "80")
+    )
+    assert "model / dimension" in narrow
+    assert narrow == usual
 
 
 @pytest.mark.usefixtures("three")
