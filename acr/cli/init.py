@@ -68,6 +68,8 @@ def _say_next(path: str, present: list[str], written: bool) -> None:
 
     if written:
         out().print(clean(f"written: {path}"))
+    elif settings.load().pool.agents == tuple(present):
+        out().print(clean(f"{path} allows them already"))
     else:
         line = "agents = [" + ", ".join(f'"{name}"' for name in present) + "]"
         out().print(clean(f"{path} is left as it is; under [pool] it could say: {line}"))

@@ -153,7 +153,7 @@ def _measured(made: Repository, files: list[str]) -> Repository:
     count = total = 0
     for name in files[:FILE_CAP]:
         try:
-            about = os.lstat(made.root / name)
+            about = os.lstat(os.path.join(made.root, name))
         except OSError:  # listed by git, deleted in the work tree
             continue
         if stat.S_ISDIR(about.st_mode):

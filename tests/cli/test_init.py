@@ -44,6 +44,8 @@ def test_the_pool_is_what_is_installed(
     assert run(["init", "--yes"]) == 0
     assert settings.load().pool.agents == ("claude", "codex")
     assert f"written: {home / 'config.toml'}" in capsys.readouterr().out
+    assert run(["init", "--yes"]) == 0
+    assert f"{home / 'config.toml'} allows them already" in capsys.readouterr().out
 
 
 def test_a_config_that_is_there_is_left_as_it_is(
