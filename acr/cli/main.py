@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -163,6 +164,8 @@ def _dispatch(argv: list[str]) -> int:
     if argv and argv[0] in TAKES_AGENT_ARGUMENTS and "--" in argv:
         cut = argv.index("--")
         argv, after = argv[:cut], argv[cut + 1 :]
+    if "_ACR_COMPLETE" in os.environ:
+        _complete_run()
     command = get_command(_app)
     assert isinstance(command, _Lazy)
     command.names_only = _names_only(argv)
@@ -174,6 +177,16 @@ def _dispatch(argv: list[str]) -> int:
     with command.make_context("acr", argv, obj=tuple(after)) as context:
         command.invoke(context)
     return 0
+
+
+def _complete_run() -> None:
+    """An option right after `acr` is one of `run`: completion is told of that line instead."""
+    for name in {"COMP_WORDS", "_TYPER_COMPLETE_ARGS"} & os.environ.keys():
+        program, *rest = re.split(r"(?<=\s)(?=-)", os.environ[name], maxsplit=1)
+        if rest and len(program.split()) == 1:
+            os.environ[name] = f"{program}run {rest[0]}"
+            if "COMP_CWORD" in os.environ:
+                os.environ["COMP_CWORD"] = str(int(os.environ["COMP_CWORD"]) + 1)
 
 
 def _refuse_typo(argv: list[str]) -> None:

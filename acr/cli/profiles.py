@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from acr.cli.editor import open_editor
-from acr.cli.run import AsJson
+from acr.cli.run import AsJson, profile_names
 from acr.errors import UsageError
 from acr.nouns import Price, Profile, Tier
 
@@ -18,7 +18,7 @@ __all__ = ["app"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(help="A profile's name.")]
+Name = Annotated[str, typer.Argument(help="A profile's name.", autocompletion=profile_names)]
 
 
 @app.callback(invoke_without_command=True)

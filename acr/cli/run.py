@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acr import settings
-from acr.errors import UsageError
-from acr.nouns import Autonomy
+from acr.errors import AcrError, UsageError
+from acr.nouns import DIMENSIONS, Autonomy
 from acr.settings import SandboxChoice, Settings
 
 if TYPE_CHECKING:
@@ -22,17 +22,48 @@ __all__ = ["app"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
+
+def profile_names(incomplete: str) -> list[str]:
+    """Profiles that begin with `incomplete`, for completion."""
+    from acr.agents.profiles import load_all
+
+    try:
+        return [name for name in load_all() if name.startswith(incomplete)]
+    except AcrError:  # a shell in the middle of a line is no place for messages
+        return []
+
+
+def _agents(incomplete: str) -> list[str]:
+    from acr.agents import ADAPTERS
+
+    return [name for name in ADAPTERS if name.startswith(incomplete)]
+
+
+def _dimensions(incomplete: str) -> list[str]:
+    return [name for name in DIMENSIONS if name.startswith(incomplete)]
+
+
 Prompt = Annotated[
     list[str] | None,
     typer.Argument(help="What to do; or - for standard input; without it $EDITOR opens."),
 ]
 File = Annotated[Path | None, typer.Option("--file", "-f", help="Read the prompt from a file.")]
 Cwd = Annotated[Path | None, typer.Option(help="Work in this folder instead of the current one.")]
-AgentName = Annotated[str | None, typer.Option(help="Only profiles of this agent.")]
-ProfileName = Annotated[str | None, typer.Option(help="This profile, whatever the votes say.")]
+AgentName = Annotated[
+    str | None, typer.Option(help="Only profiles of this agent.", autocompletion=_agents)
+]
+ProfileName = Annotated[
+    str | None,
+    typer.Option(help="This profile, whatever the votes say.", autocompletion=profile_names),
+]
 ModelName = Annotated[str | None, typer.Option(help="A profile with this model.")]
 Kind = Annotated[
-    str | None, typer.Option("--dimension", help="The kind of request; overrides the classifier.")
+    str | None,
+    typer.Option(
+        "--dimension",
+        help="The kind of request; overrides the classifier.",
+        autocompletion=_dimensions,
+    ),
 ]
 AutonomyLevel = Annotated[
     Autonomy | None,
@@ -140,8 +171,6 @@ def folder(cwd: Path | None) -> Path:
 def known_dimension(name: str | None) -> str | None:
     """`name` when it is a dimension or absent. Raises UsageError with a suggestion."""
     import difflib
-
-    from acr.nouns import DIMENSIONS
 
     if name is None or name in DIMENSIONS:
         return name

@@ -57,6 +57,16 @@ def test_subcommands_and_settings_complete(shell: Shell) -> None:
     assert "agents.timeout" in completed(shell, "acr config set agents.t")
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_profiles_agents_and_kinds_complete_with_or_without_the_word_run(shell: Shell) -> None:
+    assert "codex-sol-high" in completed(shell, "acr run --profile codex-so")
+    assert "codex-sol-high" in completed(shell, "acr --profile codex-so")
+    assert "codex-sol-high" in completed(shell, "acr profiles show codex-so")
+    assert "opencode" in completed(shell, "acr route --agent o")
+    assert "bug_fixing" in completed(shell, "acr --dimension bug")
+    assert "--max-tries" in completed(shell, "acr --max")
+
+
 def test_names_complete_without_the_commands_being_imported() -> None:
     code = (
         "import os, sys\n"
