@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import io
 import os
 import re
 import signal
@@ -117,8 +119,11 @@ def run(argv: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # JSON is UTF-8 whatever the locale says
+            stream.reconfigure(encoding="utf-8", errors=stream.errors)
     try:
-        return _dispatch(list(argv))
+        return _written(list(argv))
     except AcrError as e:
         return _say(e.exit_code, str(e))
     except ClickUsageError as e:
@@ -132,15 +137,46 @@ def run(argv: Sequence[str]) -> int:
         return _say(1, "not confirmed; nothing was done")
     except KeyboardInterrupt as e:
         return _say(128 + getattr(e, "number", signal.SIGINT), "stopped")
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as e:
-        if e.filename is None:
-            raise
-        return _say(1, f"{e.filename}: {e.strerror}")
     except Exception:  # a bug: keep the traceback for the report, show one line
         return _say(3, f"a bug in acr; what happened is in {_log_bug(argv)}")
+
+
+def _written(argv: list[str]) -> int:
+    """The exit code, once all output is out. Raises AcrError when the system refuses something."""
+    try:
+        try:
+            return _dispatch(argv)
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        _drop_output()
+        return 0
+    except SystemExit as e:
+        if isinstance(e.__context__, BrokenPipeError):  # rich's answer to the same
+            return 0
+        raise
+    except OSError as e:
+        if reason := _reason(e):
+            raise AcrError(reason) from None
+        raise
+
+
+def _reason(error: OSError) -> str:
+    """What the system refused, in words; empty when that is not known."""
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if error.errno == errno.ENOENT:  # of getcwd
+        return "the current folder is gone; change to one that exists"
+    if error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+        _drop_output()
+        return f"the output cannot be written: {error.strerror}"
+    return ""
+
+
+def _drop_output() -> None:
+    """What is still buffered goes nowhere, or Python would try to write it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Terminated(KeyboardInterrupt):

@@ -64,6 +64,48 @@ def test_without_anything_the_help_is_all_that_is_said(capsys: pytest.CaptureFix
     assert said.err == ""
 
 
+def shell(line: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", f'set -o pipefail; acr() {{ {sys.executable} -m acr "$@"; }}; {line}'],
+        env={**os.environ, "PYTHONUNBUFFERED": "", **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", ["agents", "agents --json", "--help", "completion bash"])
+def test_output_that_cannot_be_written_is_one_line(command: str) -> None:
+    done = shell(f"acr {command} > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr == "acr: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("command", ["agents", "agents --json", "--help", "completion bash"])
+def test_a_reader_that_leaves_early_is_no_error(command: str) -> None:
+    done = shell(f"acr {command} | true")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    done = shell(f"mkdir {tmp_path}/x && cd {tmp_path}/x && rmdir ../x && acr context")
+    assert done.returncode == 1
+    assert done.stderr == "acr: the current folder is gone; change to one that exists\n"
+
+
+def test_a_path_that_is_not_unicode_is_named_all_the_same() -> None:
+    done = shell("acr -f $'/no/\\xff.md'")
+    assert done.returncode == 2
+    assert done.stderr.startswith("acr: --file /no/\\udcff.md: No such file")
+
+
+@pytest.mark.parametrize("args", ["", "--json"])
+def test_any_locale_gets_utf_8(args: str) -> None:
+    done = shell(f"acr agents {args}", PYTHONIOENCODING="ascii", LC_ALL="C", PYTHONUTF8="0")
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
 def test_a_wrong_choice_is_answered_with_the_right_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--sandbox", "foo", "fix it"]) == 2
     said = capsys.readouterr().err
