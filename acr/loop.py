@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from acr import agents, git, lock, settings
-from acr.errors import AgentError, NothingAllowedError, SandboxError, SettingsError
+from acr.errors import AcrError, AgentError, NothingAllowedError, SandboxError, SettingsError
 from acr.nouns import (
     Attempt,
     Decision,
@@ -96,6 +96,11 @@ def run(wanted: Ask, config: Settings, observer: Observer) -> Result:
         task, repository = ask(
             wanted.prompt, wanted.cwd, config, load(config.embedding), wanted.dimension
         )
+        if repository.capped and not repository.is_git:
+            raise AcrError(
+                f"{repository.root} is no git repository and holds more than {repository.files:,} "
+                "files, too many to copy before a run; go to the project's folder, or git init here"
+            )
         with lock.hold(repository.root, wanted.prompt):
             memory.add_task(task)
             with _Run(wanted, config, observer, memory, task, repository) as tries:

@@ -129,6 +129,21 @@ def test_fifty_thousand_files_take_bounded_time(
     assert time.monotonic() - began < 120
 
 
+def test_a_folder_without_git_that_holds_everything_is_not_copied(
+    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "everything"
+    for number in range(501):
+        folder = root / str(number)
+        folder.mkdir(parents=True)
+        for name in range(100):
+            (folder / f"{name}.txt").touch()
+    assert run(["run", *HERE, "--cwd", str(root), "fix it"]) == 1
+    assert f"{root} is no git repository and holds more than 50,000 files" in one_line(capsys)
+    assert scripted.outcomes() == []
+    assert not (home / "runs").exists()
+
+
 def test_a_read_only_home_is_one_sentence(
     git_repo: Callable[..., Path], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
