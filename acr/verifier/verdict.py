@@ -137,7 +137,7 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         | exit code and results contradict each other              | fail       | 1        |
         | failing tests were fixed, none broke                     | pass       | 1        |
         | a repair was asked and no failing test was fixed         | fail       | 1        |
-        | tests pass as before                                     | pass       | 0.5      |
+        | tests pass as before, the agent did not finish / else    | unverified / pass | 0 / 0.5 |
         | no test tells anything, the prompt's examples hold and did not | pass | 0.5      |
         | only tests of the attempt's own pass, or none            | unverified | 0        |
 
@@ -230,6 +230,7 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
                 new = deciding.passed - frozenset(base.states)
                 tried = mutation.tried(new, case.changes, after, self.ground, progress)
                 ruling = rule_new_tests(new, tried)
+            ruling = _of_unfinished(case.attempt, ruling)
         except SandboxError as e:
             return self._verdict(case, said, Ruling("unverified", str(e)))
         planted = (base.planted, deciding.planted) if deciding.state == "ran" else None
@@ -359,6 +360,16 @@ def _without_tests(case: _Case, idle: bool) -> Ruling | None:
         files = len(case.changes)
         return Ruling("fail", f"an answer was asked, but {files} files were changed", 1.0)
     return Ruling("unverified", "an answer was asked; nothing can be run to check it")
+
+
+def _of_unfinished(attempt: Attempt | None, ruling: Ruling) -> Ruling:
+    """Half a win, such as tests that pass as before, says nothing of work that was broken off."""
+    if attempt is None or attempt.status == "done":
+        return ruling
+    if ruling.status != "pass" or ruling.strength >= 1:
+        return ruling
+    why = f"the agent did not finish ({attempt.status}); {ruling.reason}"
+    return Ruling("unverified", why, 0.0, ruling.score)
 
 
 def _counts(diff: TestDiff) -> str:

@@ -189,6 +189,15 @@ def test_an_attempt_that_broke_off_and_changed_nothing_is_unverified(
     assert judge(PROJECT, Case({}, status=status)).status == "unverified"
 
 
+@pytest.mark.parametrize("status", ["error", "denied", "timeout"])
+def test_work_that_broke_off_wins_only_by_tests_that_it_fixed(judge: Judge, status: str) -> None:
+    harmless: Change = {"calc.py": CALC + "\n\ndef sub(a, b):\n    return a - b\n"}
+    verdict = judge(PROJECT, Case(harmless, dimension="code_generation", status=status))
+    assert (verdict.status, verdict.strength) == ("unverified", 0.0)
+    assert verdict.reason == f"the agent did not finish ({status}); 1 test pass as before"
+    assert judge(PROJECT, Case({"calc.py": FIXED}, status=status)).status == "pass"
+
+
 def test_the_copy_cap_makes_it_unverified_after_the_agent_bloated_the_tree(judge: Judge) -> None:
     settings = VerifierSettings(sandbox="bwrap", limits=Limits(copy=1))
     change: Change = {"calc.py": FIXED, "big.txt": "x" * (2 << 20)}
