@@ -251,7 +251,7 @@ _LOADED: dict[str, dict[str, Any]] = {}
 
 
 def _prototypes(embedder: Embedder) -> dict[str, Any]:
-    """Per dimension, the vectors of its texts; computed once per embedder and kept on disk."""
+    """Per dimension, the vectors of its texts: shipped, or computed once and kept on disk."""
     import numpy as np
 
     if known := _LOADED.get(embedder.id):
@@ -260,8 +260,9 @@ def _prototypes(embedder: Embedder) -> dict[str, Any]:
     raw = source.read_bytes()
     texts: dict[str, list[str]] = tomllib.loads(raw.decode())
     key = hashlib.sha256(raw + embedder.id.encode()).hexdigest()[:16]
+    size = sum(map(len, texts.values())) * embedder.dimensions
     path = settings.folder("cache") / f"dimensions-{key}.f32"
-    flat = _kept(path, sum(map(len, texts.values())) * embedder.dimensions)
+    flat = _kept(source.with_name(path.name), size) or _kept(path, size)
     if flat is None:
         vectors = embedder.embed([text for name in texts for text in texts[name]])
         flat = array("f", itertools.chain.from_iterable(vectors))

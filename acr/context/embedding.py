@@ -88,6 +88,7 @@ class _Shipped:
         options, level = ort.SessionOptions(), ort.GraphOptimizationLevel
         options.graph_optimization_level = level.ORT_ENABLE_ALL if many else level.ORT_DISABLE_ALL
         options.intra_op_num_threads = 0 if many else 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others work too
         return ort.InferenceSession(self._weights, options, providers=["CPUExecutionProvider"])
 
 

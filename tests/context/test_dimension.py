@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from acr.context import dimension
 from acr.context.dimension import classify, classify_many, human_ask
 from acr.context.embedding import Embedder, load
 from acr.nouns import DIMENSIONS
@@ -79,6 +82,18 @@ def test_the_language_is_the_one_named(
     embedder: Embedder, prompt: str, language: str | None
 ) -> None:
     assert classify(prompt, embedder).language == language
+
+
+def test_the_vectors_of_the_descriptions_are_shipped(embedder: Embedder, home: Path) -> None:
+    """Else each new home waits for them. After a change of dimensions.toml: run acr classify and
+    take the file from the cache folder into acr/data, in place of the old one."""
+    source = Path(dimension.__file__).parents[1] / "data" / "dimensions.toml"
+    classify("fix it", embedder)
+    assert not list((home / "cache").glob("dimensions-*"))
+    (shipped,) = source.parent.glob("dimensions-*.f32")
+    texts = [text for many in tomllib.loads(source.read_text()).values() for text in many]
+    vectors = np.frombuffer(shipped.read_bytes(), np.float32).reshape(-1, embedder.dimensions)
+    assert (vectors * np.array(embedder.embed(texts))).sum(axis=1).min() > 0.9999
 
 
 def test_harness_noise_is_taken_out() -> None:
