@@ -197,6 +197,8 @@ class Case:
     prompt: str = "do"
     runner: str = ""
     """The one of RUNNERS that is installed in the project."""
+    also: Callable[[Path], object] = lambda _: None
+    """What else is done to the tree."""
 
 
 Judge = Callable[[dict[str, str], Case], Verdict]
@@ -232,6 +234,7 @@ def judge(
         before = git.snapshot(root, run_dir / "git")
         with prepare(repository, before, case.settings, run_dir, cache) as baseline:
             apply(root, case.change)
+            case.also(root)
             after = git.snapshot(root, run_dir / "git")
             verdict = baseline.judge(
                 task(case.dimension, case.prompt), attempt(case.status), after, silent

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from acr import git
 from acr.errors import SandboxError
 from acr.nouns import Repository, Snapshot, TestCommand
 from acr.settings import VerifierSettings
@@ -20,6 +21,8 @@ __all__ = ["Changes", "Ground", "Progress"]
 Changes = Sequence[tuple[str, str]]
 """(status, path) of what an attempt added, modified or deleted."""
 Progress = Callable[[str], None]
+BY_TIME = ("cargo", "maven", "make", "custom")
+"""Kinds of test commands that build only what is older than its sources."""
 
 
 class Ground:
@@ -82,5 +85,7 @@ class Ground:
         command = self.repository.test
         if command is None:
             raise SandboxError("no test command was found")
+        if command.kind in BY_TIME:
+            workcopy.freshen(copy, git.paths(self.base))
         limits = self.settings.limits
         return run_tests(self.ready(), command, self.tools, copy, self.root, limits, self.folder)

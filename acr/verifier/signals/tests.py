@@ -67,6 +67,8 @@ class Run:
     """Planted tests that were reported, and whether as they are."""
     flaky: tuple[str, ...] = ()
     """Tests that failed once and passed when they were repeated; they count as passed."""
+    deaf: tuple[str, ...] = ()
+    """Tests that are reported as passed when they are made to fail, too."""
 
     def ids(self, *states: State) -> frozenset[str]:
         """The tests in one of `states`."""
@@ -230,6 +232,6 @@ def from_cache(file: Path) -> Run | None:
         data = json.loads(file.read_text())
         if data.pop("version") != CACHE_VERSION:
             return None
-        return Run(**{**data, "flaky": tuple(data["flaky"])})
+        return Run(**{**data, "flaky": tuple(data["flaky"]), "deaf": ()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

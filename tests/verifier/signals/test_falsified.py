@@ -1,0 +1,161 @@
+"""Tests that are made to fail: found by their id, changed at their start, else left alone."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from acr.verifier.signals.falsified import falsified
+
+PYTHON = '''import unittest
+import pytest
+
+
+class TestA(unittest.TestCase):
+    def test_method(self):
+        """Says something."""
+        self.assertTrue(f())
+
+    def test_other(self):
+        with self.assertRaises(ValueError):
+            f()
+
+
+@pytest.mark.parametrize("x", [1])
+def test_many(x):
+    for y in (x,):
+        assert f(x) == "ü", y
+
+
+def test_short(): assert f()
+
+
+@pytest.mark.xfail
+def test_expected(): assert f()
+
+
+@swallows
+def test_wrapped():
+    assert f()
+
+
+async def test_later():
+    @decorated
+    def inner():
+        return 1
+    assert inner() == await f()
+
+
+def helper():
+    assert f()
+'''
+
+
+def made(tmp_path: Path, runner: str, name: str, text: str, *tests: str) -> tuple[str, set[str]]:
+    place = tmp_path / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text)
+    files, ids = falsified(runner, tmp_path, ".", tests)
+    assert set(files) <= {name}
+    return files.get(name, b"").decode(), set(ids)
+
+
+def test_python_tests_fail_in_the_words_of_their_own_checks(tmp_path: Path) -> None:
+    names = ["TestA::test_method", "TestA::test_other", "test_many[1]", "test_many[a::b]"]
+    names += ["test_short", "test_expected", "test_wrapped", "test_later"]
+    text, ids = made(
+        tmp_path, "pytest", "a/test_a.py", PYTHON, *(f"a/test_a.py::{n}" for n in names)
+    )
+    ast.parse(text)
+    assert ids == {f"a/test_a.py::{n}" for n in names if n not in ("test_expected", "test_wrapped")}
+    assert '        self.assertTrue(False); return; """Says' in text
+    assert "        raise AssertionError('made to fail by acr'); return\n        with self" in text
+    assert "    assert 1 == 2, 'made to fail by acr'; return\n    for y in" in text
+    assert "def test_short(): assert 1 == 2, 'made to fail by acr'; return; assert f()" in text
+    assert "return\n    @decorated\n" in text
+    assert text.count("made to fail") == 4
+
+
+def test_a_dotted_id_names_the_file_and_class(tmp_path: Path) -> None:
+    here, other = "test_a.TestA.test_method", "test_b.TestA.test_method"
+    text, ids = made(tmp_path, "unittest", "t/test_a.py", PYTHON, here, "t." + here, other)
+    assert ids == {here, "t." + here}
+    assert text.count("assertTrue(False)") == 1
+
+
+@pytest.mark.parametrize("text", ["def test_a(:\n", "", "x = " + "(" * 500])
+def test_a_file_that_does_not_parse_is_left_alone(tmp_path: Path, text: str) -> None:
+    assert made(tmp_path, "pytest", "test_a.py", text, "test_a.py::test_a") == ("", set())
+
+
+SCRIPT = """import { expect, it } from "vitest";
+describe("outer", () => {
+  describe('in\\\\ner', () => it("odd", () => {}));
+  it.skip("skipped", () => expect(f()).toBe(1));
+  it(`one`, async () => { expect(await f("ü")).toEqual({ a: 1 }); });
+  it("two", function () { f().should.be.ok; });
+  it.each([1])("many %i", (x) => expect(x).toBe(1));
+  const title = "three";
+  it(title, () => {});
+});
+"""
+
+
+@pytest.mark.parametrize(
+    ("runner", "name", "ids"),
+    [
+        ("vitest", "a.test.ts", ["a.test.ts::outer > one", "a.test.ts::outer > two"]),
+        ("jest", "a.test.js", ["a.test.js::outer one", "a.test.js::outer two"]),
+        ("mocha", "test/a.js", ["outer::one", "test/a.js::outer::two"]),
+        ("node", "a.spec.mjs", ["outer::one", "outer::two"]),
+    ],
+)
+def test_javascript_s_tests_are_found_by_their_titles(
+    tmp_path: Path, runner: str, name: str, ids: list[str]
+) -> None:
+    others = [ids[0].replace("one", n) for n in ("skipped", "many 1", "three", "inner odd", "none")]
+    text, found = made(tmp_path, runner, name, SCRIPT, *ids, *others)
+    assert found == set(ids)
+    assert "it(`one`, () => { expect(1).toEqual(2); });" in text
+    assert 'it("two", () => { throw new Error("made to fail by acr"); });' in text
+
+
+def test_asserts_of_node_keep_their_name(tmp_path: Path) -> None:
+    text = 'test("a", (t) => check.assert.deepEqual(f(), 1));\ntest("b", () => assert(f()));\n'
+    new, ids = made(tmp_path, "node", "a.test.js", text, "a", "b")
+    assert ids == {"a", "b"}
+    assert "assert.deepEqual(1, 2)" in new
+    assert "assert(0)" in new
+
+
+def test_compiled_languages(tmp_path: Path) -> None:
+    text, ids = made(
+        tmp_path,
+        "go",
+        "sub/a_test.go",
+        "func TestA(t *testing.T) {\n\trequire.Equal(t, 1, F())\n}\n"
+        "func TestB(x *testing.T) { F() }\nfunc TestC(b *testing.B) {}\n",
+        *("mod/sub::TestA", "mod/sub::TestB/case", "mod/sub::TestC", "mod/other::TestA"),
+    )
+    assert ids == {"mod/sub::TestA", "mod/sub::TestB/case"}
+    assert "{ require.Equal(t, 1, 2); if 1 == 1 { return };" in text
+    assert '{ x.Fatal("made to fail by acr");' in text
+    rust = "#[test]\nfn a() {\n    assert!(f());\n}\n#[test]\n#[should_panic]\nfn b() { f() }\n"
+    rust += "#[tokio::test]\nasync fn c() -> Result<(), E> { f() }\nfn d() {}\n"
+    text, ids = made(tmp_path, "cargo", "l.rs", rust, *(f"src/l.rs::t::{n}" for n in "abcd"))
+    assert ids == {"src/l.rs::t::a", "src/l.rs::t::c"}
+    assert "fn a() { assert!(1 == 2); if 1 == 1 { return; }" in text
+    assert 'E> { panic!("made to fail by acr");' in text
+    java = "class T {\n @Test(expected = E.class) public void a() { f(); }\n"
+    java += " @Test @Slow void b() throws E {\n  Assert.assertEquals(1, f());\n }\n"
+    java += " @ParameterizedTest void c(int x) { f(x); }\n}\n"
+    text, ids = made(tmp_path, "junit", "T.java", java, "T::a", "p.T::b", "T::c(int)[1]", "U::b")
+    assert ids == {"p.T::b", "T::c(int)[1]"}
+    assert "throws E { Assert.assertEquals(1, 2); if (true) return;" in text
+    assert 'c(int x) { if (true) throw new AssertionError("made to fail by acr");' in text
+
+
+def test_where_tests_cannot_be_told_apart_nothing_is_changed(tmp_path: Path) -> None:
+    assert falsified("", tmp_path, ".", ["the test command"]) == ({}, frozenset())
