@@ -11,6 +11,7 @@ import pytest
 
 from acr.nouns import TestCommand
 from tests.abuse.cases import case
+from tests.abuse.test_cheats import JAVA_FORGES
 from tests.engines import missing
 from tests.judging import (
     CALC,
@@ -393,26 +394,8 @@ def test_cargo_is_not_cheated(judge: Judge, cheat: str) -> None:
     assert said.status != "pass", said.reason
 
 
-JAVA_NAMED = """import java.nio.file.*;
-class Calc {
-    static {
-        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-            for (int n = 0; n < 200; n++) {
-                try {
-                    Path file = Paths.get("target/surefire-reports/TEST-CalcTest.xml");
-                    String text = new String(Files.readAllBytes(file));
-                    Files.write(file, text.replaceAll("(?s)<failure.*?</failure>", "").getBytes());
-                    Thread.sleep(10);
-                } catch (Exception e) { }
-            }
-        }));
-    }
-    static int add(int a, int b) { return a - b; }
-    static int mul(int a, int b) { return a * b; }
-}
-"""
 JAVA_CHEATS: dict[str, Change] = {
-    "results are rewritten at the end": {"src/main/java/Calc.java": JAVA_NAMED},
+    "results are written by the code where nothing forks": {"src/main/java/Calc.java": JAVA_FORGES},
     "a class of the tests' framework is replaced": {
         "src/main/java/org/junit/Assert.java": "package org.junit;\npublic class Assert {\n"
         "    public static void assertEquals(long a, long b) { }\n}\n"

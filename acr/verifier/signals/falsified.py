@@ -1,8 +1,8 @@
 """Tests made to fail, under their own names: what still reports them as passed is not believed.
 
 Planted tests show code that makes every test "pass", not code that aims at those which it knows
-by name. So tests that failed before and pass now run once more with a check at their start that
-cannot hold, in the words in which the test itself checks, and the rest of them left out.
+by name. So tests that failed before and pass now run once more with a check at their end that
+cannot hold, in the words in which the test itself checks.
 """
 
 from __future__ import annotations
@@ -111,16 +111,18 @@ def _python(dotted: bool) -> Find:
                 mine.setdefault(inner, []).append(test)
         if not mine:
             return
-        text, starts = read(), [0]
+        text = read()
         try:
-            tree = ast.parse(text)
+            tree, found = ast.parse(text), []
+            for name, function in _functions(tree, ""):
+                if name in mine:
+                    function.body = _falsely(function)
+                    found += mine[name]
+            new = ast.unparse(ast.fix_missing_locations(tree)) + "\n"
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             return
-        for line in text.split("\n"):
-            starts.append(starts[-1] + len(line) + 1)
-        for name, function in _functions(tree, ""):
-            for test in mine.get(name, ()):
-                yield test, _python_edit(text, starts, function)
+        for test in found:
+            yield test, (0, len(text), new)
 
     return find
 
@@ -151,19 +153,12 @@ def _functions(tree: ast.AST, prefix: str) -> Iterator[tuple[str, Any]]:
             yield prefix + node.name, node
 
 
-def _python_edit(text: str, starts: list[int], function: Any) -> Edit:
-    first = function.body[0]
-    line = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", ()))])
-    start = starts[line - 1]
-    indent = re.match(r"[ \t]*", text[start:])
-    column = len(indent[0]) if indent else 0
-    if line == function.lineno or not text[start:].startswith(text[start : start + column]):
-        row = text[start : starts[line]].encode(errors="surrogateescape")
-        column = len(row[: first.col_offset].decode(errors="surrogateescape"))
-    compound = hasattr(first, "body") or isinstance(first, getattr(ast, "Match", ()))
-    check = f"{_python_check(function)}; return"
-    end = "\n" + text[start : start + column] if compound else "; "
-    return start + column, start + column, check + end
+def _falsely(function: Any) -> list[ast.stmt]:
+    """The function's body, whatever becomes of it, and then a check that fails."""
+    shell = "try:\n    try: pass\n    except BaseException: pass\nfinally:\n    "
+    outer: Any = ast.parse(shell + _python_check(function)).body[0]
+    outer.body[0].body = function.body
+    return [outer]
 
 
 def _python_check(function: Any) -> str:
@@ -184,10 +179,10 @@ def _go(path: Path, read: Read, wanted: frozenset[str]) -> Iterator[tuple[str, E
     folder, text = "" if path.parent == Path() else f"/{path.parent}", read()
     for found in _GO.finditer(text):
         way = re.search(_GO_CHECK % found[2], text[found.end() :][:NEAR])
-        check = f' {found[2]}.Fatal("{_WHY}");'
+        check = f'{found[2]}.Fatal("{_WHY}")'
         if way:
-            told = "1, 2" if way[2] else "false"
-            check = f" {way[1]}({found[2]}, {told}); if 1 == 1 {{ return }};"
+            check = f"{way[1]}({found[2]}, {'1, 2' if way[2] else 'false'})"
+        check = f" defer func() {{ recover(); {check} }}();"
         for test in wanted:
             package, _, name = test.partition("::")
             if name.partition("/")[0] == found[1] and package.endswith(folder):
@@ -201,6 +196,12 @@ _RUST = re.compile(
 )
 
 
+_RUST_END = (
+    " struct AtEnd; impl Drop for AtEnd { fn drop(&mut self) {"
+    " if !std::thread::panicking() { CHECK; } } } let _at_end = AtEnd;"
+)
+
+
 def _rust(_: Path, read: Read, wanted: frozenset[str]) -> Iterator[tuple[str, Edit]]:
     text = read()
     for found in _RUST.finditer(text):
@@ -208,9 +209,8 @@ def _rust(_: Path, read: Read, wanted: frozenset[str]) -> Iterator[tuple[str, Ed
             continue
         way = re.search(r"\b(assert|assert_eq|assert_ne)!", text[found.end() :][:NEAR])
         told = {"assert": "1 == 2", "assert_eq": "1, 2", "assert_ne": "1, 1"}
-        check = f' panic!("{_WHY}");'
-        if way and not found[2]:
-            check = f" {way[1]}!({told[way[1]]}); if 1 == 1 {{ return; }}"
+        check = f"{way[1]}!({told[way[1]]})" if way else f'panic!("{_WHY}")'
+        check = _RUST_END.replace("CHECK", check)
         for test in wanted:
             if test.rpartition("::")[2] == found[1]:
                 yield test, (found.end(), found.end(), check)
@@ -224,20 +224,38 @@ _JAVA_CHECK = re.compile(r"\b((?:\w{1,60}\.)?(assertEquals|assertTrue|assertFals
 
 
 def _java(path: Path, read: Read, wanted: frozenset[str]) -> Iterator[tuple[str, Edit]]:
-    text = read()
+    mine: dict[str, list[str]] = {}
+    for test in wanted:
+        owner, _, name = test.partition("::")
+        if owner.rpartition(".")[2] == path.stem and (said := re.match(r"\w+", name)):
+            mine.setdefault(said[0], []).append(test)
+    text = read() if mine else ""
     for found in _JAVA.finditer(text):
-        if "expected" in found[0].partition("void")[0]:
+        end = _block_end(text, found.end() - 1)
+        if found[1] not in mine or not end or "expected" in found[0].partition("void")[0]:
             continue
-        way = _JAVA_CHECK.search(text[found.end() :][:NEAR])
+        body = text[found.end() : end - 1]
+        way = _JAVA_CHECK.search(body)
         told = {"assertEquals": "1, 2", "assertTrue": "false", "assertFalse": "true"}
-        check = f' if (true) throw new AssertionError("{_WHY}");'
-        if way:
-            check = f" {way[1]}({told[way[2]]}); if (true) return;"
-        for test in wanted:
-            owner, _, name = test.partition("::")
-            said = re.match(r"\w*", name)
-            if said and said[0] == found[1] and owner.rpartition(".")[2] == path.stem:
-                yield test, (found.end(), found.end(), check)
+        check = f"{way[1]}({told[way[2]]})" if way else f'throw new AssertionError("{_WHY}")'
+        new = f" try {{{body}}} catch (Throwable atEnd) {{ }} finally {{ {check}; }} "
+        for test in mine[found[1]]:
+            yield test, (found.end(), end - 1, new)
+
+
+_JAVA_SKIPPED = re.compile(
+    r'//[^\n]*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\]|\\.)+\'|[{}]', re.S
+)
+
+
+def _block_end(text: str, start: int) -> int:
+    """Where the block that begins at `start` is over; 0 when it never is."""
+    depth = 0
+    for token in _JAVA_SKIPPED.finditer(text, start):
+        depth += {"{": 1, "}": -1}.get(token[0], 0)
+        if depth == 0 and token[0] == "}":
+            return token.end()
+    return 0
 
 
 _CALLED = re.compile(r"(?:test|it|describe|suite)(?:\.only|\.concurrent)?")
@@ -276,8 +294,11 @@ def _script(joined: Callable[[Sequence[str]], str], by_file: bool) -> Find:
             for test in mine.get(" ".join(joined(titles).split()), ()):
                 body = data[start:end].decode(errors="surrogateescape")
                 before = len(data[:start].decode(errors="surrogateescape"))
-                check = f"() => {{ {_script_check(body)}; }}"
-                yield test, (before, before + len(body), check)
+                whole = (
+                    f"try {{ await ({body}).apply(this, a); }} catch {{ }} {_script_check(body)};"
+                )
+                new = f"async function (...a) {{ {whole} }}"
+                yield test, (before, before + len(body), new)
 
     return find
 
