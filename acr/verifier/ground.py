@@ -14,6 +14,7 @@ from acr.verifier import sandbox, workcopy
 from acr.verifier.sandbox import toolchain
 from acr.verifier.sandbox.engine import Job, Sandbox, SandboxResult
 from acr.verifier.sandbox.toolchain import Toolchain
+from acr.verifier.sandbox.turn import turn
 from acr.verifier.signals.tests import Run, run_tests
 
 __all__ = ["Changes", "Ground", "Progress"]
@@ -74,7 +75,8 @@ class Ground:
         job = Job(
             argv, copy, self.root, limits, tools.env, results=results, readonly=tools.readonly
         )
-        return self.ready().run(job)
+        with turn(self.settings.parallel):
+            return self.ready().run(job)
 
     def tools_for(self, program: str, kind: str) -> Toolchain:
         """The toolchain that shows `program`; `kind` is a TestCommand's, or a linter's name."""
@@ -88,4 +90,7 @@ class Ground:
         if command.kind in BY_TIME:
             workcopy.freshen(copy, git.paths(self.base))
         limits = self.settings.limits
-        return run_tests(self.ready(), command, self.tools, copy, self.root, limits, self.folder)
+        with turn(self.settings.parallel):
+            return run_tests(
+                self.ready(), command, self.tools, copy, self.root, limits, self.folder
+            )

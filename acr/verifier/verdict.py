@@ -183,7 +183,8 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         except SandboxError as e:
             said = Signal("judge", None, 0.0, str(e))
         said = replace(said, detail=self.redact(said.detail))
-        signals, score = weighed(task.dimension, [*verdict.signals, said])
+        own = self.ground.settings.weights
+        signals, score = weighed(task.dimension, [*verdict.signals, said], own)
         return replace(verdict, signals=signals, score=round(score, 4))
 
     def _by_evidence(
@@ -364,7 +365,7 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
     def _verdict(self, case: _Case, said: Sequence[Signal], ruling: Ruling) -> Verdict:
         if case.held and case.held.decisive and ruling.open:
             ruling = Ruling("pass", f"the prompt's examples hold now; {ruling.reason}", 0.5)
-        signals, score = weighed(case.dimension, said)
+        signals, score = weighed(case.dimension, said, self.ground.settings.weights)
         if ruling.status == "fail":
             score = min(score, FAIL_CAP)
         failing = case.held.failing if case.held else ()
