@@ -22,6 +22,7 @@ __all__ = [
     "holds_tests",
     "is_fixture",
     "is_test",
+    "recipe",
     "restoration",
     "scripts",
     "signal",
@@ -137,20 +138,22 @@ def restoration(
 
 
 def scripts(command: TestCommand | None, base: Snapshot) -> frozenset[str]:
-    """Paths that the test command, or what the base's files make it run, hands to a program.
-
-    Of a Makefile the recipes are looked through, of package.json the scripts.
-    """
-    if command is None or command.kind not in _CALLERS:
+    """Paths that the test command, or what the base's files make it run, hands to a program."""
+    if command is None:
         return frozenset()
-    said = " ".join(command.argv)
-    for name, part in _CALLERS[command.kind].items():
-        path = os.path.normpath(os.path.join(command.cwd, name))
-        said += "\n" + part((git.read(base, path) or b"").decode(errors="replace"))
-    words = re.findall(r"[\w./@+-]+", said)
+    words = re.findall(r"[\w./@+-]+", recipe(command, base))
     named = {os.path.normpath(os.path.join(command.cwd, word)) for word in words}
     named |= {f"{name}{suffix}" for name in tuple(named) for suffix in (".js", ".mjs", ".cjs")}
     return frozenset(path for path in named if _PROGRAM.fullmatch(path))
+
+
+def recipe(command: TestCommand, base: Snapshot) -> str:
+    """What the test command may run as far as the base's files say: recipes, scripts of npm."""
+    said = " ".join(command.argv) if command.kind in _CALLERS else ""
+    for name, part in _CALLERS.get(command.kind, {}).items():
+        path = os.path.normpath(os.path.join(command.cwd, name))
+        said += "\n" + part((git.read(base, path) or b"").decode(errors="replace"))
+    return said
 
 
 _PROGRAM = re.compile(

@@ -32,9 +32,10 @@ from acr.verifier.sandbox import toolchain
 from acr.verifier.sandbox.engine import Sandbox
 from acr.verifier.signals import lints, mutation, prompt_tests, rules, runners, syntax
 from acr.verifier.signals import tests as tests_signal
-from acr.verifier.signals.falsified import falsified
+from acr.verifier.signals.falsified import falsified, falsified_scripts
 from acr.verifier.signals.judge import Judge, rated
 from acr.verifier.signals.prompt_tests import Held
+from acr.verifier.signals.runners import EXIT_CODE
 from acr.verifier.signals.tests import Run
 from acr.verifier.tampering import Restoration
 from acr.verifier.weights import weighed
@@ -318,8 +319,12 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         if command is None or not fresh:
             return after
         with self._restored(undo) as copy:
-            runner = runners.runner_of(command, copy)
+            runner = runners.runner_of(command, copy) or "pytest"
             files, must_fail = falsified(runner, copy, command.cwd, fresh)
+            if EXIT_CODE in fresh:
+                called = tampering.scripts(command, self.ground.base)
+                if more := falsified_scripts(copy, called):
+                    files, must_fail = {**files, **more}, must_fail | {EXIT_CODE}
             if not must_fail:
                 return after
             progress("running tests that were made to fail")

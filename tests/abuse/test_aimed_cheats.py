@@ -186,6 +186,36 @@ def test_what_the_test_target_runs_is_the_base_s(judge: Judge, change: str | Non
     assert honest.status == "pass", honest.reason
 
 
+PYTHON_SCRIPT = {
+    "Makefile": "test:\n\t@python3 -B check.py\n",
+    "calc.py": CALC,
+    "check.py": "import calc\nassert calc.add(1, 2) == 3\nassert calc.mul(2, 4) == 8\n",
+}
+SCRIPT_ENDS = {
+    "at once": "import os\nos._exit(0)\n",
+    "when it is called": "import sys\ndef add(a, b):\n    sys.exit(0)\n",
+    "without its checks": "import sys\nsys.modules['__main__'].__builtins__.AssertionError\n"
+    "import atexit, os\natexit.register(os._exit, 0)\n" + CALC,
+}
+
+
+@case(31, 35)
+@pytest.mark.parametrize("when", SCRIPT_ENDS)
+def test_a_script_that_does_not_get_to_its_end_has_not_passed(judge: Judge, when: str) -> None:
+    said = judge(PYTHON_SCRIPT, Case({"calc.py": SCRIPT_ENDS[when]}, MAKE))
+    assert said.status != "pass", said.reason
+    node = {
+        "package.json": '{"scripts": {"test": "node test.js"}}',
+        "calc.js": NODE["calc.js"],
+        "test.js": 'require("node:assert").equal(require("./calc.js").add(1, 2), 3);\n',
+    }
+    if when == "at once":
+        said = judge(node, Case({"calc.js": "process.exit(0);\n"}, NPM))
+        assert said.status != "pass", said.reason
+    honest = judge(node, Case({"calc.js": NODE["calc.js"].replace("a - b", "a + b")}, NPM))
+    assert (honest.status, honest.strength) == ("pass", 1.0), honest.reason
+
+
 def test_a_script_that_a_package_names_is_the_base_s(judge: Judge) -> None:
     project = {
         **NODE,

@@ -20,7 +20,7 @@ from acr.verifier.signals.grammars import language
 from acr.verifier.signals.results import UnreadableError, read_result
 from acr.verifier.tampering import is_test
 
-__all__ = ["falsified"]
+__all__ = ["falsified", "falsified_scripts"]
 
 FILES = 200
 """Test files that are changed."""
@@ -61,6 +61,35 @@ def falsified(
         if len(files) == FILES:
             break
     return files, frozenset(made)
+
+
+def falsified_scripts(folder: Path, scripts: Iterable[str]) -> dict[str, bytes]:
+    """New content of those of `scripts`, paths in the copy `folder`, that are there: each fails.
+
+    Nothing where one of them may end before its end, or is of an unknown language.
+    """
+    files: dict[str, bytes] = {}
+    for path in scripts:
+        text = _read(folder / path)
+        if not text:
+            continue
+        last = _LAST.get(Path(path).suffix)
+        if last is None or re.search(r"exit|\bexec\b|\breturn\b.*\|\||\bmain\(", text):
+            return {}
+        files[path] = f"{text}\n{last}\n".encode(errors="surrogateescape")
+    return files
+
+
+_LAST = {
+    **dict.fromkeys((".sh", ".bash", ".zsh"), "exit 1"),
+    ".py": f"raise SystemExit({_WHY!r})",
+    ".rb": "exit 1",
+    **dict.fromkeys(
+        (".js", ".cjs", ".mjs"),
+        "process.exitCode = 1; process.on('exit', () => { process.exitCode = 1; });",
+    ),
+}
+"""By suffix: what ends a script with an exit code that is not 0."""
 
 
 def _read(path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from acr.verifier.signals.falsified import falsified
+from acr.verifier.signals.falsified import falsified, falsified_scripts
 
 PYTHON = '''import unittest
 import pytest
@@ -170,3 +170,15 @@ def test_compiled_languages(tmp_path: Path) -> None:
 
 def test_where_tests_cannot_be_told_apart_nothing_is_changed(tmp_path: Path) -> None:
     assert falsified("", tmp_path, ".", ["the test command"]) == ({}, frozenset())
+
+
+def test_scripts_that_run_to_their_end_fail_there(tmp_path: Path) -> None:
+    texts = {"a.sh": "true\n", "b.py": "f()", "c.js": "f()", "d.sh": "exit 0\n", "e.pl": "1;\n"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    files = falsified_scripts(tmp_path, ["a.sh", "b.py", "c.js", "gone.sh"])
+    assert files["a.sh"] == b"true\n\nexit 1\n"
+    assert files["b.py"].startswith(b"f()\nraise SystemExit(")
+    assert set(files) == {"a.sh", "b.py", "c.js"}
+    assert falsified_scripts(tmp_path, ["a.sh", "d.sh"]) == {}
+    assert falsified_scripts(tmp_path, ["a.sh", "e.pl"]) == {}
