@@ -246,7 +246,8 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         except SandboxError as e:
             return self._verdict(case, said, Ruling("unverified", str(e)))
         planted = (base.planted, deciding.planted) if deciding.state == "ran" else None
-        said.append(tampering.signal(undo, bool(restored), planted))
+        doubted = (deciding.doubted, len(deciding.deaf))
+        said.append(tampering.signal(undo, bool(restored), planted, doubted))
         counted = _counts(diff) + (f", {len(deciding.flaky)} flaky" if deciding.flaky else "")
         logs = self._logs(case, base, deciding, own)
         said.append(Signal("tests", ruling.score, 0.0, counted, logs))
@@ -330,7 +331,8 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
             progress("running tests that were made to fail")
             workcopy.write(copy, files)
             ran = self.ground.tests(copy)
-        return replace(after, deaf=tuple(sorted(must_fail & ran.passed)))
+        deaf = tuple(sorted(must_fail & ran.passed))
+        return replace(after, doubted=len(must_fail), deaf=deaf)
 
     def _key(self, command: TestCommand, engine: Sandbox) -> str:
         """What the base's results depend on."""

@@ -295,11 +295,12 @@ def remove(target: Path) -> None:
 
 
 def sweep(runs: Path) -> None:
-    """Removes copies below the run folders in `runs` whose acr is gone."""
-    for outer in runs.glob("*/verify/copy-*-*"):
-        pid = outer.name.split("-")[1]
-        if pid.isdigit() and not _alive(int(pid)):
-            remove(outer / "tree")
+    """Removes what runs whose acr is gone left in the run folders of `runs`, or as one of them."""
+    for pattern in ("*/verify/copy-*-*", "*/verify/results-*-*", "verify-*-*"):
+        for left in runs.glob(pattern):
+            pid = left.name.split("-")[1]
+            if pid.isdigit() and not _alive(int(pid)):
+                remove_tree(left)
 
 
 def _alive(pid: int) -> bool:

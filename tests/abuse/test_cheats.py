@@ -441,3 +441,5 @@ def test_honest_work_is_believed(judge: Judge, runner: str) -> None:
     assert len(said.tests.fixed) == 1
     assert not said.tests.broken
     assert not said.tests.new
+    tampering = next(s.detail for s in said.signals if s.name == "tampering")
+    assert "1 of 1 fixed tests fail when made to" in tampering

@@ -119,9 +119,14 @@ def test_copies_of_a_dead_acr_are_swept_and_those_of_a_living_one_are_not(
     alive = workcopy.copy(tree, folder, LIMITS)
     dead = folder / "copy-4194999-x" / "tree"
     dead.mkdir(parents=True)
+    results, verify = folder / "results-4194999-x", tmp_path / "runs" / "verify-4194999-x"
+    mine = tmp_path / "runs" / f"verify-{os.getpid()}-x"
+    for one in (results, verify, mine):
+        one.mkdir()
     workcopy.sweep(tmp_path / "runs")
     assert alive.exists()
-    assert not dead.parent.exists()
+    assert mine.exists()
+    assert not any(one.exists() for one in (dead.parent, results, verify))
 
 
 def test_rewinding_restores_and_deletes_without_following_links(
