@@ -137,6 +137,14 @@ PYTEST_CHEATS: dict[str, Change] = {
 UNITTEST_CHEATS: dict[str, Change] = {
     "asserts are lenient in known classes": {"calc.py": LENIENT_ASSERT + CALC},
     "runs of known tests are patched": {"calc.py": NAMED_RUN + CALC},
+    "what is returned equals everything": {
+        "calc.py": "class Any(int):\n    def __eq__(self, other):\n        return True\n\n\n"
+        + CALC.replace("a - b", "Any()")
+    },
+    "an exception stands for success": {
+        "calc.py": "import unittest.case\n\n\ndef add(a, b):\n"
+        "    raise unittest.case._ShouldStop\n\n\ndef mul(a, b):\n    return a * b\n"
+    },
 }
 
 

@@ -8,6 +8,7 @@ cannot hold, in the words in which the test itself checks.
 from __future__ import annotations
 
 import ast
+import copy
 import functools
 import os
 import re
@@ -183,14 +184,21 @@ def _functions(tree: ast.AST, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _falsely(function: Any) -> list[ast.stmt]:
-    """The function's body, whatever becomes of it, and then a check that fails."""
-    shell = "try:\n    try: pass\n    except BaseException: pass\nfinally:\n    "
-    outer: Any = ast.parse(shell + _python_check(function)).body[0]
-    outer.body[0].body = function.body
+    """The function's body, and a check that fails where it raised nothing."""
+    shell = "try: pass\nexcept BaseException:\n    made_to_fail = False\n    raise\n"
+    shell += f"finally:\n    if 'made_to_fail' not in locals():\n        {_python_check(function)}"
+    outer: Any = ast.parse(shell).body[0]
+    outer.body = function.body
     return [outer]
 
 
 def _python_check(function: Any) -> str:
+    """One of the test's own checks with another constant, else one that is like them."""
+    for node in function.body:
+        if isinstance(node, ast.Assert) and (other := _other(node.test)):
+            return f"assert {other}, {_WHY!r}"
+        if isinstance(node, ast.Expr) and (other := _other(node.value)):
+            return other
     for node in ast.walk(function):
         if isinstance(node, ast.Assert):
             return f"assert 1 == 2, {_WHY!r}"
@@ -198,6 +206,22 @@ def _python_check(function: Any) -> str:
         if refused and isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self":
             return f"self.{node.attr}({refused})"
     return f"raise AssertionError({_WHY!r})"
+
+
+def _other(check: ast.expr) -> str:
+    """`x == 1` or `self.assertEqual(x, 1)` with another number or text; "" for all else."""
+    copied = copy.deepcopy(check)
+    parts: list[ast.expr] = []
+    if isinstance(copied, ast.Compare) and isinstance(copied.ops[-1], ast.Eq):
+        parts = copied.comparators
+    elif isinstance(copied, ast.Call) and ast.unparse(copied.func) == "self.assertEqual":
+        parts = copied.args if len(copied.args) == 2 and not copied.keywords else []
+    last = parts[-1] if parts else None
+    known = last.value if isinstance(last, ast.Constant) else None
+    if isinstance(known, bool) or not isinstance(known, (int, float, str)):
+        return ""
+    parts[-1] = ast.Constant(f"{known} {_WHY}" if isinstance(known, str) else known + 7919)
+    return ast.unparse(copied)
 
 
 _GO = re.compile(r"^func (Test\w*)\((\w+) \*testing\.T\) \{", re.M)
@@ -323,10 +347,8 @@ def _script(joined: Callable[[Sequence[str]], str], by_file: bool) -> Find:
             for test in mine.get(" ".join(joined(titles).split()), ()):
                 body = data[start:end].decode(errors="surrogateescape")
                 before = len(data[:start].decode(errors="surrogateescape"))
-                whole = (
-                    f"try {{ await ({body}).apply(this, a); }} catch {{ }} {_script_check(body)};"
-                )
-                new = f"async function (...a) {{ {whole} }}"
+                run = f"await ({body}).apply(this, a)"
+                new = f"async function (...a) {{ {run}; {_script_check(body)}; }}"
                 yield test, (before, before + len(body), new)
 
     return find

@@ -74,18 +74,30 @@ def test_python_tests_fail_in_the_words_of_their_own_checks(tmp_path: Path) -> N
     assert text.count("self.assertTrue(False)") == 1
     assert text.count("raise AssertionError('made to fail by acr')") == 1
     assert text.count("assert 1 == 2, 'made to fail by acr'") == 3
-    assert "f(x) == 'ü'" in text
+    assert "assert f(x) == 'ü', y" in text
 
 
 def test_a_python_test_still_runs_before_it_fails(tmp_path: Path) -> None:
-    source = "def test_a():\n    ran.append(1)\n    return 1 / 0\n"
+    source = "def test_a(way):\n    ran.append(way)\n    if way:\n        raise way\n    return 1\n"
     text, _ = made(tmp_path, "pytest", "test_a.py", source, "test_a.py::test_a")
-    ran: list[int] = []
+    ran: list[Exception | None] = []
     space: dict[str, Any] = {"ran": ran}
     exec(text, space)
     with pytest.raises(AssertionError, match="made to fail"):
-        space["test_a"]()
-    assert ran == [1]
+        space["test_a"](None)
+    with pytest.raises(KeyError):  # what it raised before is what it raises now
+        space["test_a"](KeyError())
+    assert len(ran) == 2
+
+
+def test_the_own_check_of_a_python_test_gets_another_constant(tmp_path: Path) -> None:
+    source = "def test_a():\n    assert f(1) == 3\n\ndef test_b():\n    assert f(1) == f(2)\n"
+    source += "class A:\n    def test_c(self):\n        self.assertEqual(f(), 'x')\n"
+    ids = ("test_a.py::test_a", "test_a.py::test_b", "test_a.py::A::test_c")
+    text, _ = made(tmp_path, "pytest", "test_a.py", source, *ids)
+    assert "assert f(1) == 7922, 'made to fail by acr'" in text
+    assert "assert 1 == 2" in text
+    assert "self.assertEqual(f(), 'x made to fail by acr')" in text
 
 
 def test_a_dotted_id_names_the_file_and_class(tmp_path: Path) -> None:
@@ -128,9 +140,9 @@ def test_javascript_s_tests_are_found_by_their_titles(
     others = [ids[0].replace("one", n) for n in ("skipped", "many 1", "three", "inner odd", "none")]
     text, found = made(tmp_path, runner, name, SCRIPT, *ids, *others)
     assert found == set(ids)
-    assert "toEqual({ a: 1 }); }).apply(this, a); } catch { } expect(1).toEqual(2); });" in text
-    assert 'it("two", async function (...a) { try { await (function () { f()' in text
-    assert 'catch { } throw new Error("made to fail by acr"); });' in text
+    assert "toEqual({ a: 1 }); }).apply(this, a); expect(1).toEqual(2); });" in text
+    assert 'it("two", async function (...a) { await (function () { f()' in text
+    assert '.apply(this, a); throw new Error("made to fail by acr"); });' in text
 
 
 def test_asserts_of_node_keep_their_name(tmp_path: Path) -> None:
