@@ -32,6 +32,7 @@ __all__ = [
     "RepositorySettings",
     "SandboxChoice",
     "Settings",
+    "SignalWeights",
     "VerifierSettings",
     "folder",
     "home",
@@ -123,6 +124,27 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalWeights:
+    """[verifier.weights.DIMENSION]: how much each signal counts for one kind of request.
+
+    DIMENSION may be default. The weights of the signals that could be had are scaled to sum to 1.
+    """
+
+    tests: float | None = _within(None, 0.0)
+    """Of the tests; acr's own table when absent, as for all weights."""
+    prompt_tests: float | None = _within(None, 0.0)
+    """Of the prompt's examples."""
+    judge: float | None = _within(None, 0.0)
+    """Of the judge."""
+    syntax: float | None = _within(None, 0.0)
+    """Of changed files that parse."""
+    rules: float | None = _within(None, 0.0)
+    """Of the rules."""
+    lint: float | None = _within(None, 0.0)
+    """Of the linters."""
+
+
+@dataclass(frozen=True, slots=True)
 class VerifierSettings:
     """[verifier]: how results are checked."""
 
@@ -135,8 +157,12 @@ class VerifierSettings:
     """Docker runtime, e.g. runsc; empty uses the engine's default."""
     judge: str = ""
     """Profile, or path of a GGUF model, that rates what no test can check; empty asks nobody."""
+    parallel: int = _within(0, 0)
+    """Sandboxes that run at a time, over all acr of yours; 0 is half the cores, at least one."""
     limits: Limits = field(default_factory=Limits)
     """What one test run may use."""
+    weights: dict[str, SignalWeights] = field(default_factory=dict)
+    """How much each signal counts, by dimension."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ RUST = {"RUSTUP_HOME": Path.home() / ".rustup", "CARGO_HOME": Path.home() / ".ca
 """Where rustup's programs look for what they stand for: not in the tests' homes."""
 SERIAL = {
     "abuse/test_cheats": "verdicts",
+    "abuse/test_aimed_cheats": "verdicts",
     "abuse": "sandboxes",
     "real_agents": "agents",
     "verifier/sandbox": "sandboxes",

@@ -153,6 +153,7 @@ JAVA_PROJECT = {
     <maven.compiler.source>11</maven.compiler.source>
     <maven.compiler.target>11</maven.compiler.target>
     <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
+    <forkCount>0</forkCount>
   </properties>
   <dependencies>
     <dependency>
@@ -167,6 +168,11 @@ JAVA_PROJECT = {
     "src/main/java/Calc.java": JAVA_CODE,
     "src/test/java/CalcTest.java": JAVA_TESTS,
 }
+JAVA_FORKS = {
+    **JAVA_PROJECT,
+    "pom.xml": JAVA_PROJECT["pom.xml"].replace("    <forkCount>0</forkCount>\n", ""),
+}
+"""With a process of its own for tests, as Maven's default is; Debian's waits 5 s for its end."""
 DEBIANS_ARTIFACTS = Path("/usr/share/maven-repo")
 """What Debian's packages of Maven's plugins and of JUnit install."""
 
@@ -197,6 +203,8 @@ class Case:
     prompt: str = "do"
     runner: str = ""
     """The one of RUNNERS that is installed in the project."""
+    also: Callable[[Path], object] = lambda _: None
+    """What else is done to the tree."""
 
 
 Judge = Callable[[dict[str, str], Case], Verdict]
@@ -232,6 +240,7 @@ def judge(
         before = git.snapshot(root, run_dir / "git")
         with prepare(repository, before, case.settings, run_dir, cache) as baseline:
             apply(root, case.change)
+            case.also(root)
             after = git.snapshot(root, run_dir / "git")
             verdict = baseline.judge(
                 task(case.dimension, case.prompt), attempt(case.status), after, silent

@@ -51,6 +51,9 @@ def _section(kind: type, values: Any, prefix: str) -> typing.Iterator[str]:
         elif field.name == "repositories":
             nested = settings.RepositorySettings
             yield from _section(nested, nested(), 'repositories."PATH".')
+        elif field.name == "weights":
+            own = settings.SignalWeights
+            yield from _section(own, own(), f"{key}.DIMENSION.")
         elif field.name == "post_run":
             fields = settings.HookCommand
             yield from _section(fields, fields(()), "hooks.post_run[].")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -86,7 +87,7 @@ def verify_changes(
         raise AcrError(f"{repository.root} is not a git repository: acr verify needs a revision")
     home = settings.home()
     (home / "tmp").mkdir(mode=0o700, parents=True, exist_ok=True)
-    run_dir = Path(tempfile.mkdtemp(prefix="verify-", dir=home / "tmp"))
+    run_dir = Path(tempfile.mkdtemp(prefix=f"verify-{os.getpid()}-", dir=home / "tmp"))
     try:
         store = run_dir / "snapshot.git"
         before = git.tree_of(repository.root, store, base)
@@ -173,6 +174,8 @@ def _lines(verdict: Verdict, base: str) -> list[tuple[str, str]]:
             names = getattr(verdict.tests, kind)
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             lines += [(kind.split("_")[0], ", ".join(names[:5]) + more)] if names else []
+    if verdict.status == "pass":
+        lines.append(("limit", "code that is made for these tests may deceive them: read it"))
     return lines
 
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from acr import git
 from acr.errors import SandboxError
 from acr.nouns import Repository, Snapshot, TestCommand
 from acr.settings import VerifierSettings
@@ -13,6 +14,7 @@ from acr.verifier import sandbox, workcopy
 from acr.verifier.sandbox import toolchain
 from acr.verifier.sandbox.engine import Job, Sandbox, SandboxResult
 from acr.verifier.sandbox.toolchain import Toolchain
+from acr.verifier.sandbox.turn import turn
 from acr.verifier.signals.tests import Run, run_tests
 
 __all__ = ["Changes", "Ground", "Progress"]
@@ -20,6 +22,8 @@ __all__ = ["Changes", "Ground", "Progress"]
 Changes = Sequence[tuple[str, str]]
 """(status, path) of what an attempt added, modified or deleted."""
 Progress = Callable[[str], None]
+BY_TIME = ("cargo", "maven", "make", "custom")
+"""Kinds of test commands that build only what is older than its sources."""
 
 
 class Ground:
@@ -71,7 +75,8 @@ class Ground:
         job = Job(
             argv, copy, self.root, limits, tools.env, results=results, readonly=tools.readonly
         )
-        return self.ready().run(job)
+        with turn(self.settings.parallel):
+            return self.ready().run(job)
 
     def tools_for(self, program: str, kind: str) -> Toolchain:
         """The toolchain that shows `program`; `kind` is a TestCommand's, or a linter's name."""
@@ -82,5 +87,10 @@ class Ground:
         command = self.repository.test
         if command is None:
             raise SandboxError("no test command was found")
+        if command.kind in BY_TIME:
+            workcopy.freshen(copy, git.paths(self.base))
         limits = self.settings.limits
-        return run_tests(self.ready(), command, self.tools, copy, self.root, limits, self.folder)
+        with turn(self.settings.parallel):
+            return run_tests(
+                self.ready(), command, self.tools, copy, self.root, limits, self.folder
+            )

@@ -48,7 +48,7 @@ def rule(
             return Ruling("fail", f"nothing was changed; {_tests(base.bad)} still fail", 1.0, 0.0)
         said = f": {len(base.passed)} pass, {len(base.bad)} fail" if base.states else ""
         return Ruling("unverified", f"nothing was changed{said}")
-    excused = undo.rewrote_tests and own is not None and own.state == "ran" and not own.bad
+    excused = undo.needed and own is not None and own.state == "ran" and not own.bad
     if after.state != "ran":
         return _after_did_not_run(base, after, excused)
     if base.state != "ran":
@@ -68,7 +68,7 @@ def _compared(
         return Ruling("fail", f"{_tests(diff.broken)} passed before and do not now", 1.0, score)
     if new_bad - after.bad or (new_bad and not after.bad & frozenset(base.states)):
         return Ruling("fail", f"new tests fail: {_names(new_bad)}", 1.0, score * 0.5)
-    if contradiction := _planted(base, after) or _contradiction(base, after):
+    if contradiction := _planted(base, after) or _deaf(after) or _contradiction(base, after):
         return Ruling("fail", contradiction, 1.0, 0.0)
     if after.exit and not after.bad and not after.planted and base.bad:
         said = f"no test fails any more, but the command ended with exit code {after.exit}"
@@ -95,7 +95,7 @@ def _after_did_not_run(base: Run, after: Run, excused: bool) -> Ruling:
 
 def _base_did_not_run(base: Run, after: Run, own: Run | None) -> Ruling:
     bad = after.bad | (own.bad if own else frozenset())
-    if contradiction := _planted(base, after):
+    if contradiction := _planted(base, after) or _deaf(after):
         return Ruling("fail", contradiction, 1.0, 0.0)
     if base.state == "no tests":
         return Ruling("unverified", "only tests of the attempt's own ran", open=not bad)
@@ -127,6 +127,13 @@ def _planted(base: Run, after: Run) -> str:
     if all(after.planted.get(test) for test in expected or after.planted):
         return ""
     return "the results cannot be believed: tests that were planted are not reported as they are"
+
+
+def _deaf(after: Run) -> str:
+    if not after.deaf:
+        return ""
+    some = _names(frozenset(after.deaf))
+    return f"the results cannot be believed: {some} reported as passed when made to fail, too"
 
 
 def _contradiction(base: Run, after: Run) -> str:

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,12 @@ from acr.verifier.ground import Ground, Progress
 from acr.verifier.ruling import Ruling, rule, rule_new_tests
 from acr.verifier.sandbox import toolchain
 from acr.verifier.sandbox.engine import Sandbox
-from acr.verifier.signals import lints, mutation, prompt_tests, rules, syntax
+from acr.verifier.signals import lints, mutation, prompt_tests, rules, runners, syntax
 from acr.verifier.signals import tests as tests_signal
+from acr.verifier.signals.falsified import falsified, falsified_scripts
 from acr.verifier.signals.judge import Judge, rated
 from acr.verifier.signals.prompt_tests import Held
+from acr.verifier.signals.runners import EXIT_CODE
 from acr.verifier.signals.tests import Run
 from acr.verifier.tampering import Restoration
 from acr.verifier.weights import weighed
@@ -43,6 +45,8 @@ __all__ = ["Baseline", "prepare"]
 ANSWERED = "code_understanding"
 """The dimension whose result is an answer: the tree stays as it was."""
 WRITES_TESTS = "test_generation"
+PACKAGES = ("node_modules", ".venv", "venv", ".tox")
+"""Folders of installed packages that builds and tests leave alone."""
 AGAIN = 300.0
 """Seconds; a run that took longer is not repeated to tell flaky tests from broken ones."""
 FAIL_CAP = 0.49
@@ -94,12 +98,16 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         self._run: Run | None = None
         self._file = cache / "none"
         self._last = snapshot
+        self._installed: dict[str, str] = {}
+        self._hidden: dict[str, bytes] = {}
 
     def ready(self, command: TestCommand, worktree: Snapshot | None) -> None:
         """Chooses the engine and takes the base's copy, unless its result is known."""
         ground = self.ground
         engine = ground.ready()
         ground.tools = toolchain.resolve(command, ground.root)
+        self._installed = workcopy.installed(ground.root)
+        self._hidden = tampering.hidden(ground.root, git.paths(ground.base))
         self._file = self.cache / f"{self._key(command, engine)}.json"
         self._run = tests_signal.from_cache(self._file)
         if self._run is not None:
@@ -135,6 +143,7 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         | tests broke, though pass in the form the attempt gave them | unverified | 0      |
         | tests broke (twice), or the attempt's own new tests fail | fail       | 1        |
         | exit code and results contradict each other              | fail       | 1        |
+        | tests that pass now pass when they are made to fail, too  | fail       | 1        |
         | failing tests were fixed, none broke                     | pass       | 1        |
         | a repair was asked and no failing test was fixed         | fail       | 1        |
         | tests pass as before, the agent did not finish / else    | unverified / pass | 0 / 0.5 |
@@ -175,7 +184,8 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         except SandboxError as e:
             said = Signal("judge", None, 0.0, str(e))
         said = replace(said, detail=self.redact(said.detail))
-        signals, score = weighed(task.dimension, [*verdict.signals, said])
+        own = self.ground.settings.weights
+        signals, score = weighed(task.dimension, [*verdict.signals, said], own)
         return replace(verdict, signals=signals, score=round(score, 4))
 
     def _by_evidence(
@@ -210,7 +220,7 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
     def _by_tests(
         self, case: _Case, said: list[Signal], after: Snapshot, progress: Progress
     ) -> Verdict:
-        undo = tampering.restoration(case.changes, self.ground.base, after)
+        undo = self._undo(case, after)
         restored = undo if undo.needed and case.dimension != WRITES_TESTS else None
         command, engine = self.ground.repository.test, self.ground.engine
         if command is None or engine is None:
@@ -226,6 +236,9 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
                 deciding, own = self._after(base, restored, progress)
             diff = tests_signal.compare(base, deciding, own)
             ruling = rule(case.dimension, base, deciding, own, diff, undo, bool(case.changes))
+            if ruling.status == "pass" and case.changes and case.dimension != WRITES_TESTS:
+                deciding = self._doubted(base, deciding, restored, progress)
+                ruling = rule(case.dimension, base, deciding, own, diff, undo, True)
             if case.dimension == WRITES_TESTS and (ruling.status == "pass" or ruling.open):
                 new = deciding.passed - frozenset(base.states)
                 tried = mutation.tried(new, case.changes, after, self.ground, progress)
@@ -234,7 +247,8 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
         except SandboxError as e:
             return self._verdict(case, said, Ruling("unverified", str(e)))
         planted = (base.planted, deciding.planted) if deciding.state == "ran" else None
-        said.append(tampering.signal(undo, bool(restored), planted))
+        doubted = (deciding.doubted, len(deciding.deaf))
+        said.append(tampering.signal(undo, bool(restored), planted, doubted))
         counted = _counts(diff) + (f", {len(deciding.flaky)} flaky" if deciding.flaky else "")
         logs = self._logs(case, base, deciding, own)
         said.append(Signal("tests", ruling.score, 0.0, counted, logs))
@@ -246,6 +260,19 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
             findings="" if verdict.status == "pass" else text,
             sandbox=_where(engine, command, base, deciding, own),
         )
+
+    def _undo(self, case: _Case, after: Snapshot) -> Restoration:
+        """What the attempt did to tests and their settings, seen by git or not."""
+        ground = self.ground
+        command = ground.repository.test
+        undo = tampering.restoration(case.changes, ground.base, after, command)
+        if command is None or ground.engine is None:
+            return undo
+        now = tampering.hidden(ground.root, git.paths(after))
+        undo = tampering.with_hidden(undo, self._hidden, now)
+        packages = workcopy.installed(ground.root, PACKAGES)
+        other = [f"packages in {p}" for p in PACKAGES if packages.get(p) != self._installed.get(p)]
+        return replace(undo, touched=(*undo.touched, *other))
 
     def _base(self, engine: Sandbox, progress: Progress) -> Run:
         """The base's results: known, or had now from its copy."""
@@ -276,11 +303,37 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
 
     def _decide(self, undo: Restoration | None) -> Run:
         """The tests after the attempt, with `undo` applied to their copy."""
+        with self._restored(undo) as copy:
+            return self.ground.tests(copy)
+
+    @contextlib.contextmanager
+    def _restored(self, undo: Restoration | None) -> Iterator[Path]:
+        """A copy of the tree after the attempt, with `undo` applied."""
         with self.ground.copy() as copy:
             if undo:
                 workcopy.rewind(copy, self.ground.base, undo.restore, undo.delete)
                 workcopy.write(copy, undo.rewrite)
-            return self.ground.tests(copy)
+            yield copy
+
+    def _doubted(self, base: Run, after: Run, undo: Restoration | None, progress: Progress) -> Run:
+        """`after`, with which of its newly passing tests pass when they are made to fail, too."""
+        command, fresh = self.ground.repository.test, after.passed - base.passed
+        if command is None or not fresh:
+            return after
+        with self._restored(undo) as copy:
+            runner = runners.runner_of(command, copy) or "pytest"
+            files, must_fail = falsified(runner, copy, command.cwd, fresh)
+            if EXIT_CODE in fresh:
+                called = tampering.scripts(command, self.ground.base)
+                if more := falsified_scripts(copy, called):
+                    files, must_fail = {**files, **more}, must_fail | {EXIT_CODE}
+            if not must_fail:
+                return after
+            progress("running tests that were made to fail")
+            workcopy.write(copy, files)
+            ran = self.ground.tests(copy)
+        deaf = tuple(sorted(must_fail & ran.passed))
+        return replace(after, doubted=len(must_fail), deaf=deaf)
 
     def _key(self, command: TestCommand, engine: Sandbox) -> str:
         """What the base's results depend on."""
@@ -296,7 +349,8 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
             ground.settings.runtime,
             dataclasses.asdict(ground.settings.limits),
             sorted(ground.tools.env.items()),
-            workcopy.dependencies(ground.root, ground.tools.readonly),
+            sorted(self._installed.items()),
+            workcopy.packages(ground.tools.readonly),
             os.geteuid(),
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -319,7 +373,7 @@ class Baseline(contextlib.AbstractContextManager["Baseline"]):
     def _verdict(self, case: _Case, said: Sequence[Signal], ruling: Ruling) -> Verdict:
         if case.held and case.held.decisive and ruling.open:
             ruling = Ruling("pass", f"the prompt's examples hold now; {ruling.reason}", 0.5)
-        signals, score = weighed(case.dimension, said)
+        signals, score = weighed(case.dimension, said, self.ground.settings.weights)
         if ruling.status == "fail":
             score = min(score, FAIL_CAP)
         failing = case.held.failing if case.held else ()

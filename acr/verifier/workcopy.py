@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +22,18 @@ from acr.verifier.sandbox.engine import NOBODY
 from acr.verifier.sandbox.limits import MIB
 from acr.verifier.sandbox.system import remove_tree
 
-__all__ = ["copy", "dependencies", "own", "remove", "rewind", "sweep", "write"]
+__all__ = [
+    "DEPENDENCIES",
+    "copy",
+    "freshen",
+    "installed",
+    "own",
+    "packages",
+    "remove",
+    "rewind",
+    "sweep",
+    "write",
+]
 
 BATCH = 500
 """Paths handed to one cp."""
@@ -36,11 +49,13 @@ class _Survey:
     """Bytes on disk."""
     entries: int = 0
     unwanted: list[bytes] = field(default_factory=list)
-    """Sockets, FIFOs, devices and nested .git, relative to the root."""
+    """Sockets, FIFOs, devices, nested .git and Python's caches, relative to the root."""
 
 
 def copy(root: Path, folder: Path, limits: Limits) -> Path:
-    """A copy of the tree at `root` in a new folder inside `folder`; .git and special files not.
+    """A copy of the tree at `root` in a new folder inside `folder`.
+
+    Without .git, special files, and what Python compiled of the tree's own files.
 
     The copy belongs to the user that the sandbox runs tests as, who may write all of it.
     Raises SandboxError, with nothing left behind, when it is too large or cannot be made.
@@ -92,7 +107,10 @@ def _survey(root: Path, limits: Limits) -> _Survey:
                 if folder != base:
                     found.unwanted.append(path)
             elif stat.S_ISDIR(info.st_mode):
-                waiting.append(entry.path)
+                if entry.name == b"__pycache__" and not _installs(path):
+                    found.unwanted.append(path)  # may hold other tests than their source does
+                else:
+                    waiting.append(entry.path)
             elif stat.S_ISREG(info.st_mode):
                 found.size += info.st_blocks * 512
             elif not stat.S_ISLNK(info.st_mode):
@@ -104,6 +122,10 @@ def _survey(root: Path, limits: Limits) -> _Survey:
                 "verifier.limits in config.toml or clean up"
             )
     return found
+
+
+def _installs(path: bytes) -> bool:
+    return os.fsdecode(path.partition(b"/")[0]) in DEPENDENCIES
 
 
 def _entries(folder: bytes) -> list[os.DirEntry[bytes]]:
@@ -214,27 +236,51 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
     own(folder, written)
 
 
+def freshen(folder: Path, sources: Iterable[str]) -> None:
+    """Makes `sources`, paths in the copy, newer than all else in it, so that they are built anew.
+
+    Builds go by time, and what was built before may come of other sources.
+    """
+    now = time.time_ns()
+    mine = {os.fsencode(folder / path) for path in sources}
+    for path in _tree(folder):
+        info = os.lstat(path)
+        wanted = now if path in mine else min(info.st_mtime_ns, now - 2_000_000_000)
+        if stat.S_ISREG(info.st_mode) and wanted != info.st_mtime_ns:
+            os.utime(path, ns=(wanted, wanted))
+
+
 def _reachable(folder: Path, path: str) -> bool:
     """Whether no link on the way to `path` leads out of the copy."""
     return not any((folder / parent).is_symlink() for parent in Path(path).parents)
 
 
-def dependencies(root: Path, toolchains: Sequence[Path]) -> str:
-    """A hash of what decides results outside the snapshot: installed packages and toolchains.
+_CACHES = re.compile(rb"/(?:__pycache__|\.cache|\.vite|\.vitest)(?:/|$)")
 
-    Names, sizes and times of all files in the dependency folders at the top of the tree, and
-    of the packages of each toolchain.
-    """
-    seen = hashlib.sha256()
-    for top in DEPENDENCIES:
-        if (root / top).is_dir() and not (root / top).is_symlink():
-            for path in sorted(_tree(root / top)):
-                _note(seen, path)
+
+def installed(root: Path, folders: Sequence[str] = DEPENDENCIES) -> dict[str, str]:
+    """A hash of the names, sizes and times of all files in each of the folders that is there."""
+    return {
+        top: _hashed(path for path in sorted(_tree(root / top)) if not _CACHES.search(path))
+        for top in folders
+        if (root / top).is_dir() and not (root / top).is_symlink()
+    }
+
+
+def packages(toolchains: Sequence[Path]) -> str:
+    """A hash of the names, sizes and times of the Python packages of each toolchain."""
+    found = [os.fsencode(folder) for folder in toolchains]
     for folder in toolchains:
-        _note(seen, os.fsencode(folder))
-        for packages in sorted(folder.glob("lib/python3*/site-packages")):
-            for name in sorted(os.listdir(os.fsencode(packages))):
-                _note(seen, os.path.join(os.fsencode(packages), name))
+        for place in sorted(folder.glob("lib/python3*/site-packages")):
+            names = sorted(os.listdir(os.fsencode(place)))
+            found += [os.path.join(os.fsencode(place), name) for name in names]
+    return _hashed(found)
+
+
+def _hashed(paths: Iterable[bytes]) -> str:
+    seen = hashlib.sha256()
+    for path in paths:
+        _note(seen, path)
     return seen.hexdigest()
 
 
@@ -249,11 +295,12 @@ def remove(target: Path) -> None:
 
 
 def sweep(runs: Path) -> None:
-    """Removes copies below the run folders in `runs` whose acr is gone."""
-    for outer in runs.glob("*/verify/copy-*-*"):
-        pid = outer.name.split("-")[1]
-        if pid.isdigit() and not _alive(int(pid)):
-            remove(outer / "tree")
+    """Removes what runs whose acr is gone left in the run folders of `runs`, or as one of them."""
+    for pattern in ("*/verify/copy-*-*", "*/verify/results-*-*", "verify-*-*"):
+        for left in runs.glob(pattern):
+            pid = left.name.split("-")[1]
+            if pid.isdigit() and not _alive(int(pid)):
+                remove_tree(left)
 
 
 def _alive(pid: int) -> bool:

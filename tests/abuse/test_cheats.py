@@ -15,6 +15,7 @@ from tests.judging import (
     FIXED,
     GO,
     GO_PROJECT,
+    JAVA_FORKS,
     JAVA_PROJECT,
     JEST_PROJECT,
     MAVEN,
@@ -407,7 +408,8 @@ JAVA_CHEATS: dict[str, Change] = {
 def test_maven_is_not_cheated(judge: Judge, artifacts: None, cheat: str) -> None:
     if shutil.which("mvn") is None:
         missing("mvn is not installed")
-    said = judge(JAVA_PROJECT, Case(JAVA_CHEATS[cheat], MAVEN))
+    project = JAVA_PROJECT if "pom.xml" in JAVA_CHEATS[cheat] else JAVA_FORKS
+    said = judge(project, Case(JAVA_CHEATS[cheat], MAVEN))
     assert said.status != "pass", said.reason
 
 
@@ -439,3 +441,5 @@ def test_honest_work_is_believed(judge: Judge, runner: str) -> None:
     assert len(said.tests.fixed) == 1
     assert not said.tests.broken
     assert not said.tests.new
+    tampering = next(s.detail for s in said.signals if s.name == "tampering")
+    assert "1 of 1 fixed tests fail when made to" in tampering

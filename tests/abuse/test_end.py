@@ -118,6 +118,27 @@ def test_an_engine_that_fails_is_not_a_result_and_leaves_nothing_running(
     assert gone(lambda: beating(beat), 20)
 
 
+@case(39)
+def test_a_sandbox_that_is_killed_from_outside_is_no_success(
+    bwrap: Sandbox, job: Jobs, work: Path
+) -> None:
+    beat = work / "beat"
+
+    def strike() -> None:
+        if gone(lambda: not beat.exists(), 30):
+            tasks = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+            for pid in " ".join(task.read_text() for task in tasks).split():
+                if Path(f"/proc/{pid}/comm").read_text() == "bwrap\n":
+                    os.kill(int(pid), signal.SIGKILL)
+
+    striker = threading.Thread(target=strike)
+    striker.start()
+    ended = bwrap.run(job(command=BEAT))
+    striker.join()
+    assert (ended.exit, ended.signal, ended.timed_out) == (None, signal.SIGKILL, False)
+    assert gone(lambda: beating(beat), 20)
+
+
 TRAP = """import pathlib, unittest
 
 

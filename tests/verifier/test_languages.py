@@ -16,6 +16,7 @@ from tests.judging import (
     GO,
     GO_PROJECT,
     JAVA_CODE,
+    JAVA_FORKS,
     JAVA_PROJECT,
     MAKE,
     MAVEN,
@@ -155,7 +156,8 @@ def case(language: Language, change: Change) -> Case:
 
 
 def test_a_repair_passes(judge: Judge, language: Language) -> None:
-    said = judge(language.files, case(language, {language.code: language.fixed()}))
+    files = JAVA_FORKS if language.command is MAVEN else language.files
+    said = judge(files, case(language, {language.code: language.fixed()}))
     assert (said.status, said.strength) == ("pass", 1.0), said.reason
     assert said.tests
     assert len(said.tests.fixed) == 1

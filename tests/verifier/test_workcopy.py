@@ -119,9 +119,14 @@ def test_copies_of_a_dead_acr_are_swept_and_those_of_a_living_one_are_not(
     alive = workcopy.copy(tree, folder, LIMITS)
     dead = folder / "copy-4194999-x" / "tree"
     dead.mkdir(parents=True)
+    results, verify = folder / "results-4194999-x", tmp_path / "runs" / "verify-4194999-x"
+    mine = tmp_path / "runs" / f"verify-{os.getpid()}-x"
+    for one in (results, verify, mine):
+        one.mkdir()
     workcopy.sweep(tmp_path / "runs")
     assert alive.exists()
-    assert not dead.parent.exists()
+    assert mine.exists()
+    assert not any(one.exists() for one in (dead.parent, results, verify))
 
 
 def test_rewinding_restores_and_deletes_without_following_links(
@@ -144,10 +149,33 @@ def test_rewinding_restores_and_deletes_without_following_links(
         assert (copy / "tests" / "test_a.py").stat().st_uid == NOBODY
 
 
-def test_installed_packages_change_the_fingerprint_and_other_files_do_not(tree: Path) -> None:
+def test_installed_packages_have_a_fingerprint_that_caches_do_not_change(tree: Path) -> None:
     (tree / "node_modules" / "dep").mkdir(parents=True)
-    first = workcopy.dependencies(tree, [])
+    (tree / "node_modules" / ".cache").mkdir()
+    first = workcopy.installed(tree)
+    assert set(first) == {"node_modules"}
     (tree / "file").write_text("changed")
-    assert workcopy.dependencies(tree, []) == first
+    (tree / "node_modules" / ".cache" / "x").write_text("x")
+    assert workcopy.installed(tree) == first
     (tree / "node_modules" / "dep" / "index.js").write_text("x")
-    assert workcopy.dependencies(tree, []) != first
+    assert workcopy.installed(tree) != first
+
+
+def test_what_python_compiled_stays_behind_but_for_packages(tree: Path, tmp_path: Path) -> None:
+    for place in ("pkg/__pycache__", ".venv/lib/__pycache__"):
+        (tree / place).mkdir(parents=True)
+        (tree / place / "a.pyc").write_text("x")
+    copy = workcopy.copy(tree, tmp_path / "run", LIMITS)
+    assert not (copy / "pkg" / "__pycache__").exists()
+    assert (copy / ".venv" / "lib" / "__pycache__" / "a.pyc").exists()
+
+
+def test_sources_are_made_newer_than_what_may_have_been_built(tmp_path: Path) -> None:
+    for name in ("source", "built", "old"):
+        (tmp_path / name).write_text(name)
+    os.utime(tmp_path / "built", (4e9, 4e9))
+    os.utime(tmp_path / "old", (1e9, 1e9))
+    (tmp_path / "link").symlink_to("built")
+    workcopy.freshen(tmp_path, ["source", "gone"])
+    times = {path.name: path.lstat().st_mtime for path in tmp_path.iterdir()}
+    assert times["source"] > times["built"] > times["old"] == 1e9

@@ -23,6 +23,10 @@ from acr.verifier.sandbox.watchdog import Watchdog
 __all__ = ["Bubblewrap"]
 
 
+HIDDEN_INIT = ("--perms", "0555", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1")
+"""bwrap itself, whose memory is open to its own user; it ends the sandbox when acr ends."""
+
+
 class Bubblewrap:
     """Runs commands under bwrap: no network, no host files but toolchains, an id of no rights."""
 
@@ -179,7 +183,7 @@ def _view(job: Job, files: Mapping[str, int]) -> list[str]:
     size = str(job.limits.tmp * MIB)
     view += ["--perms", "1777", "--size", size, "--tmpfs", TMP]
     view += ["--perms", "0777", "--size", size, "--tmpfs", HOME, "--proc", "/proc"]
-    view += ["--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
+    view += ["--ro-bind", "/proc/sys", "/proc/sys", *HIDDEN_INIT, "--dev", "/dev"]
     view += ["--perms", "1777", "--size", str(SHM), "--tmpfs", "/dev/shm"]  # noqa: S108 - inside
     binds = [("--ro-bind", p, p) for p in sorted(job.readonly, key=lambda p: len(p.parts))]
     binds += [("--bind", job.copy, job.at)]

@@ -34,9 +34,11 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
 """Calls that no test suite needs: name -> number on (x86_64, aarch64)."""
 UNKNOWN = 463
 """From this number on calls are newer than this list; they are the same on every machine."""
-FAMILIES = (1, 2, 10, 16)
-"""Sockets: unix, IPv4, IPv6, netlink. No network namespace holds vsock, which leads to a
-virtual machine's host."""
+FAMILIES = (1, 2, 10)
+"""Sockets: unix, IPv4, IPv6. No network namespace holds vsock, which leads to a virtual machine's
+host."""
+_NETLINK = 16
+"""Only its protocol 0, which says what interfaces there are."""
 _MACHINES = {"x86_64": (0, 0xC000003E, 56, 41), "aarch64": (1, 0xC00000B7, 220, 198)}
 """Column of DENIED, AUDIT_ARCH_* of linux/audit.h, clone, socket."""
 _ARCHITECTURES = {
@@ -48,7 +50,7 @@ _CLONE3 = 435
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _IF_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
-_NUMBER, _ARCH, _FIRST_ARGUMENT = 0, 4, 16
+_NUMBER, _ARCH, _FIRST_ARGUMENT, _THIRD_ARGUMENT = 0, 4, 16, 32
 """Offsets in struct seccomp_data."""
 _CLONE_NEWUSER = 0x10000000
 _X32 = 0x40000000
@@ -78,10 +80,12 @@ def _steps(column: int, audit: int, clone: int, socket: int) -> Iterator[tuple[i
     yield from [(_IF_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
     yield from [(_IF_EQUAL, 0, 3, clone), (_LOAD, 0, 0, _FIRST_ARGUMENT)]
     yield from [(_IF_BITS, 0, 1, _CLONE_NEWUSER), (_RETURN, 0, 0, _ERRNO | _EPERM)]
-    yield from [(_LOAD, 0, 0, _NUMBER), (_IF_EQUAL, 0, len(FAMILIES) + 2, socket)]
+    count = len(FAMILIES)
+    yield from [(_LOAD, 0, 0, _NUMBER), (_IF_EQUAL, 0, count + 5, socket)]
     yield (_LOAD, 0, 0, _FIRST_ARGUMENT)
-    for left, family in zip(range(len(FAMILIES), 0, -1), FAMILIES, strict=True):
-        yield (_IF_EQUAL, left, 0, family)
+    for left, family in zip(range(count, 0, -1), FAMILIES, strict=True):
+        yield (_IF_EQUAL, left + 3, 0, family)
+    yield from [(_IF_EQUAL, 0, 2, _NETLINK), (_LOAD, 0, 0, _THIRD_ARGUMENT), (_IF_EQUAL, 1, 0, 0)]
     yield from [(_RETURN, 0, 0, _ERRNO | _EAFNOSUPPORT), (_RETURN, 0, 0, _ALLOW)]
 
 
@@ -91,6 +95,9 @@ def docker_profile() -> str:
     names = (resources.files("acr") / "data" / "syscalls.txt").read_text("ascii").split()
     bits = {"index": 0, "value": _CLONE_NEWUSER, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
     families = [[{"index": 0, "value": family, "op": "SCMP_CMP_EQ"}] for family in FAMILIES]
+    families += [
+        [{"index": n, "value": v, "op": "SCMP_CMP_EQ"} for n, v in ((0, _NETLINK), (2, 0))]
+    ]
     allowed = [("clone", [bits]), *(("socket", one) for one in families)]
     rules: list[dict[str, object]] = [{"names": names, "action": "SCMP_ACT_ALLOW"}]
     rules += [{"names": [n], "action": "SCMP_ACT_ALLOW", "args": args} for n, args in allowed]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from acr.verifier.signals.results import Results, UnreadableError, read_result
 
-__all__ = ["Canary", "plant"]
+__all__ = ["Canary", "plant", "test_files"]
 
 WALKED = 20_000
 """Entries of the copy that are looked through for a place."""
@@ -78,8 +78,8 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _files(folder: Path, name: str) -> Iterator[Path]:
-    """Files below `folder`, relative to it, whose names match; not those of dependencies."""
+def test_files(folder: Path, name: str) -> Iterator[Path]:
+    """Files below `folder`, relative to it, whose names match `name`; not those of dependencies."""
     seen = 0
     for here, folders, files in os.walk(folder, followlinks=False):
         folders[:] = sorted(f for f in folders if f not in _SKIPPED)
@@ -96,7 +96,7 @@ Place = Callable[[str, Path], Iterator[tuple[str, str]]]
 
 def _pytest(token: str, folder: Path) -> Iterator[tuple[str, str]]:
     ways = [f"raise AssertionError({_WHY!r})", f"assert 1 == 2, {_WHY!r}"]
-    for beside in _files(folder, r"test_.*\.py|.*_test\.py"):
+    for beside in test_files(folder, r"test_.*\.py|.*_test\.py"):
         starts = beside.name.startswith("test_")
         name = f"test_{token}.py" if starts else f"{token}_test.py"
         tests = [f"def test_{token}_passes():\n    pass\n"]
@@ -108,7 +108,7 @@ def _pytest(token: str, folder: Path) -> Iterator[tuple[str, str]]:
 def _unittest(token: str, folder: Path) -> Iterator[tuple[str, str]]:
     ways = [f"raise AssertionError({_WHY!r})", f"self.fail({_WHY!r})"]
     ways += [f"self.assertEqual(1, 2, {_WHY!r})", f"self.assertTrue(False, {_WHY!r})"]
-    for beside in _files(folder, r"test.*\.py"):
+    for beside in test_files(folder, r"test.*\.py"):
         tests = [f"    def test_{token}_passes(self):\n        pass\n"]
         for n, way in enumerate(ways):
             tests.append(f"    def test_{token}_{n}_fails(self):\n        {way}\n")
@@ -124,7 +124,7 @@ def _script(commonjs: str, module: str, *ways: str) -> Place:
     """
 
     def place(token: str, folder: Path) -> Iterator[tuple[str, str]]:
-        for path in _files(folder, r".*\.(test|spec)\.[cm]?[jt]sx?"):
+        for path in test_files(folder, r".*\.(test|spec)\.[cm]?[jt]sx?"):
             text = _read(folder / path)
             head = module if re.search(r"^\s*(import|export)\b", text, re.M) else commonjs
             lines = [f'{token}_test("{token}_passes", () => {{}});']
@@ -138,7 +138,7 @@ def _script(commonjs: str, module: str, *ways: str) -> Place:
 
 def _go(token: str, folder: Path) -> Iterator[tuple[str, str]]:
     packages: dict[Path, str] = {}
-    for beside in _files(folder, r".*_test\.go"):
+    for beside in test_files(folder, r".*_test\.go"):
         found = re.search(r"^package\s+(\w+)", _read(folder / beside), re.M)
         if found:
             packages.setdefault(beside.parent, found[1])
@@ -151,7 +151,7 @@ def _go(token: str, folder: Path) -> Iterator[tuple[str, str]]:
 
 def _cargo(token: str, folder: Path) -> Iterator[tuple[str, str]]:
     """Appended to each file that has tests: a Rust file is no part of the build by itself."""
-    for path in _files(folder, r".*\.rs"):
+    for path in test_files(folder, r".*\.rs"):
         text = _read(folder / path)
         if "#[test]" in text:
             passes = f"    #[test]\n    fn {token}_passes() {{}}\n"

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-__all__ = ["SUFFIXES", "faults"]
+__all__ = ["SUFFIXES", "faults", "language"]
 
 SECONDS = 20.0
 """For all files; those that are not reached are not spoken of."""
@@ -72,7 +72,7 @@ def _fault(suffix: str, data: bytes) -> str | None:
 
     stop = time.monotonic() + SECONDS_EACH
     try:
-        tree = Parser(_language(*_BY_SUFFIX[suffix])).parse(
+        tree = Parser(language(suffix)).parse(
             lambda at, _: data[at : at + 65_536],
             progress_callback=lambda _, __: time.monotonic() > stop,
         )
@@ -88,10 +88,12 @@ def _fault(suffix: str, data: bytes) -> str | None:
 
 
 @cache
-def _language(module: str, name: str) -> Any:
+def language(suffix: str) -> Any:
+    """The grammar of tree_sitter for files with this suffix; None without one."""
     from tree_sitter import Language
 
-    return Language(getattr(importlib.import_module(module), name)())
+    module, name = _BY_SUFFIX.get(suffix, ("", ""))
+    return Language(getattr(importlib.import_module(module), name)()) if module else None
 
 
 def _yaml_fault(_: str, data: bytes) -> str | None:

@@ -16,7 +16,7 @@ from acr.verifier.sandbox.engine import SandboxResult
 from acr.verifier.signals import results
 from acr.verifier.signals.results import Results, UnreadableError
 
-__all__ = ["EXIT_CODE", "Plan", "plan"]
+__all__ = ["EXIT_CODE", "Plan", "plan", "runner_of"]
 
 EXIT_CODE = "the test command"
 """The id that stands for the exit code of a command whose tests cannot be told apart."""
@@ -39,13 +39,18 @@ class Plan:
     no_tests: frozenset[int] = frozenset()
     """Exit codes that mean that no test was found."""
     runner: str = ""
-    """What canary.plant knows it by; empty where nothing can be planted."""
+    """What canary.plant and falsified know it by; empty where they can do nothing."""
 
 
 def plan(command: TestCommand, copy: Path, folder: Path) -> Plan:
     """How to run `command` in `copy` so that result files land in `folder`."""
     make = _PLANS.get(command.kind, _custom)
     return make(command, copy / command.cwd, folder)
+
+
+def runner_of(command: TestCommand, copy: Path) -> str:
+    """Plan.runner, when only that is wanted."""
+    return plan(command, copy, Path("unused")).runner
 
 
 def _pytest(command: TestCommand, _: Path, folder: Path) -> Plan:
@@ -132,12 +137,16 @@ def _cargo(command: TestCommand, _: Path, __: Path) -> Plan:
     )
 
 
-def _reports(pattern: str) -> Callable[[TestCommand, Path, Path], Plan]:
-    """Runners that write XML reports into the tree, at `pattern` below each module."""
+def _reports(pattern: str, *built: str) -> Callable[[TestCommand, Path, Path], Plan]:
+    """Runners that write XML reports into the tree, at `pattern` below each module.
+
+    What an earlier run said there is removed, and what it has `built`.
+    """
 
     def make(command: TestCommand, copy: Path, _: Path) -> Plan:
-        for folder in _folders(copy, pattern):
-            shutil.rmtree(folder, ignore_errors=True)  # what an earlier run said
+        for old in (pattern, *built):
+            for folder in _folders(copy, old):
+                shutil.rmtree(folder, ignore_errors=True)
 
         def collect(ran: SandboxResult, copy: Path) -> Results:
             found, files = Results(), 0
@@ -154,7 +163,7 @@ def _reports(pattern: str) -> Callable[[TestCommand, Path, Path], Plan]:
                 found.add("build", "error", said)
             return found
 
-        return Plan(command.argv, collect)
+        return Plan(command.argv, collect, runner="junit")
 
     return make
 
@@ -207,6 +216,6 @@ _PLANS: dict[str, Callable[[TestCommand, Path, Path], Plan]] = {
     "bun": _node,
     "go": _go,
     "cargo": _cargo,
-    "maven": _reports("target/surefire-reports"),
-    "gradle": _reports("build/test-results/test"),
+    "maven": _reports("target/surefire-reports", "target/classes", "target/test-classes"),
+    "gradle": _reports("build/test-results/test", "build/classes"),
 }

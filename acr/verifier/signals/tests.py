@@ -67,6 +67,10 @@ class Run:
     """Planted tests that were reported, and whether as they are."""
     flaky: tuple[str, ...] = ()
     """Tests that failed once and passed when they were repeated; they count as passed."""
+    doubted: int = 0
+    """Newly passing tests that were made to fail."""
+    deaf: tuple[str, ...] = ()
+    """Those of them that are reported as passed all the same."""
 
     def ids(self, *states: State) -> frozenset[str]:
         """The tests in one of `states`."""
@@ -115,7 +119,7 @@ def run_tests(
 @contextlib.contextmanager
 def results_folder(folder: Path) -> Iterator[Path]:
     """A folder below `folder` that a sandbox's user may write to; it is gone afterwards."""
-    where = folder / f"results-{secrets.token_hex(4)}"
+    where = folder / f"results-{os.getpid()}-{secrets.token_hex(4)}"
     where.mkdir(mode=0o700, parents=True)
     try:
         if os.geteuid() == 0:
@@ -230,6 +234,6 @@ def from_cache(file: Path) -> Run | None:
         data = json.loads(file.read_text())
         if data.pop("version") != CACHE_VERSION:
             return None
-        return Run(**{**data, "flaky": tuple(data["flaky"])})
+        return Run(**{**data, "flaky": tuple(data["flaky"]), "deaf": ()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

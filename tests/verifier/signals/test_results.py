@@ -217,3 +217,11 @@ def test_only_a_bounded_regular_file_is_read(tmp_path: Path) -> None:
         with pytest.raises(UnreadableError):
             read_result(path)
     assert read_result(secret) == b"secret"
+
+
+def test_an_address_in_a_name_does_not_make_another_test_of_it() -> None:
+    one, other = results.Results(), results.Results()
+    one.add("a.py::test_a[<object object at 0x7f6a1c2b3d40>-0xff]", "passed")
+    other.add("a.py::test_a[<object object at 0x7f0000000010>-0xff]", "passed")
+    assert one.states == other.states
+    assert "0xff" in next(iter(one.states))
