@@ -296,7 +296,7 @@ fill_env() {
     [ "$(binary_kind "$carry")" = "$(binary_kind "$ENV")" ] || return 1
     cp -R -p "$(site "$carry")/." "$(site "$ENV")/" || return 1
   fi
-  step "installing acr and its packages" pip_install "$ENV" "$HERE" || return 1
+  step "installing acr and its packages" pip_install "$ENV" "${HERE}[bench]" || return 1
   "$ENV/bin/acr" --help >>"$LOG" 2>&1
 }
 

@@ -23,6 +23,7 @@ from acr.nouns import (
     Repository,
     Snapshot,
     Task,
+    Tried,
     Verdict,
 )
 from acr.orchestrator.rules import Pins
@@ -141,7 +142,7 @@ def choose(
     config: Settings,
     *,
     pins: Pins | None = None,
-    tried: Sequence[str] = (),
+    tried: Sequence[Tried] = (),
     spent: float = 0.0,
     seed: int | None = None,
 ) -> tuple[Decision, Profile]:
@@ -257,7 +258,7 @@ class _Run:
             self.memory,
             self.config,
             pins=pins,
-            tried=[o.attempt.profile for o in self.outcomes],
+            tried=[_tried(outcome) for outcome in self.outcomes],
             spent=self.spent,
             seed=self.wanted.seed,
         )
@@ -398,3 +399,9 @@ class _Run:
         if self.wanted.resume or self.wanted.interactive or outcome.verdict.status == "pass":
             return False
         return outcome.verdict.status == "fail" or outcome.attempt.status != "done"
+
+
+def _tried(outcome: Outcome) -> Tried:
+    """What a try that did not pass says about the task: only a verdict on finished work does."""
+    told = outcome.verdict.status == "fail" and outcome.attempt.status == "done"
+    return Tried(outcome.attempt.profile, outcome.verdict.score if told else None)

@@ -27,8 +27,10 @@ __all__ = [
     "Event",
     "Neighbour",
     "Outcome",
+    "Pair",
     "Price",
     "Profile",
+    "Recent",
     "Repository",
     "Signal",
     "Snapshot",
@@ -37,6 +39,7 @@ __all__ = [
     "TestCommand",
     "TestDiff",
     "Tier",
+    "Tried",
     "Usage",
     "Verdict",
     "VerdictStatus",
@@ -266,6 +269,18 @@ class Decision:
     reason: str = ""
     """One line why."""
 
+    @property
+    def handicap(self) -> float:
+        """How much less was expected of the chosen one because others had failed at the task,
+        0..1: what is added to its score where it counts as one of many."""
+        heard = [v.scores[self.chosen] for v in self.votes if self.chosen in v.scores]
+        strength = math.fsum(weight for _, weight in heard)
+        now = next((c.expected for c in self.candidates if c.profile == self.chosen), None)
+        if not self.tried or not strength or now is None:
+            return 0.0
+        usual = math.fsum(score * weight for score, weight in heard) / strength
+        return max(0.0, usual - now)
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -423,7 +438,7 @@ class Statistic:
     weight: float
     """Sum of verdict strengths; unverified attempts add 0."""
     score: float
-    """Sum of strength x score."""
+    """Sum of strength x (score + handicap), see Decision."""
     cost: float
     """USD, summed over the attempts whose cost is known."""
     cost_n: int
@@ -438,6 +453,40 @@ class Statistic:
     def unverified(self) -> int:
         """Attempts that are neither win nor loss."""
         return self.n - self.wins - self.losses
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """One verified outcome of late."""
+
+    profile: str
+    model: str
+    dimension: str
+    score: float
+    weight: float
+    """The verdict's strength."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What two profiles scored on the tasks that both tried: sums over them."""
+
+    one: str
+    other: str
+    n: int
+    score_one: float
+    score_other: float
+    product: float
+    """Sum of score x score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A try that failed at the task at hand."""
+
+    profile: str
+    score: float | None = None
+    """0..1, as verified; None when it says nothing about the task, as when no agent ran."""
 
 
 @dataclass(frozen=True, slots=True)

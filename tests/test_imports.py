@@ -13,16 +13,25 @@ import pytest
 ROOT = Path(__file__).parent.parent
 BASE = frozenset({"errors", "files", "git", "lock", "nouns", "settings"})
 ROOMS = frozenset({"agents", "context", "memory", "orchestrator", "verifier"})
-ABOVE = {"loop": BASE | ROOMS, "cli": BASE | ROOMS | {"loop"}, "__main__": BASE | {"cli"}}
+ABOVE = {
+    "loop": BASE | ROOMS,
+    "bench": BASE | ROOMS,
+    "cli": BASE | ROOMS | {"bench", "loop"},
+    "__main__": BASE | {"cli"},
+}
 HEAVY = {
     "docker",
     "fastembed",
     "genai_prices",
     "junitparser",
     "llama_cpp",
+    "matplotlib",
     "numpy",
     "onnxruntime",
+    "plotext",
     "rich",
+    "scipy",
+    "sklearn",
     "sqlite_utils",
     "sqlite_vec",
     "tokenizers",

@@ -51,3 +51,9 @@ def first_schema(db: Database) -> None:
         " JOIN figures f ON f.attempt = a.id",
     ):
         db.execute(statement)
+
+
+@steps()
+def handicaps(db: Database) -> None:
+    """Tries that follow failed ones meet hard tasks: what that costs them is kept with them."""
+    db.execute("ALTER TABLE figures ADD COLUMN handicap REAL NOT NULL DEFAULT 0")

@@ -7,16 +7,30 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from acr.nouns import Outcome, Statistic, VerdictStatus
+from acr.nouns import Outcome, Pair, Recent, Statistic, VerdictStatus
 
-__all__ = ["KEY", "Figures", "add", "figures", "read", "rebuild", "refresh", "wilson", "wrong"]
+__all__ = [
+    "KEY",
+    "Figures",
+    "add",
+    "figures",
+    "read",
+    "rebuild",
+    "recent",
+    "refresh",
+    "together",
+    "totals",
+    "wilson",
+    "wrong",
+]
 
 KEY = ("profile", "agent", "model", "dimension", "repository")
 KEYS = ", ".join(KEY)
 SUMS = ("n", "wins", "losses", "weight", "score", "cost", "cost_n", "tokens", "duration")
 ADDED_UP = (
     f"SELECT {KEYS}, count(*) n, sum(status = 'pass') wins, sum(status = 'fail') losses,"
-    " total(weight) weight, total(weight * score) score, total(cost) cost, count(cost) cost_n,"
+    " total(weight) weight, total(weight * (score + handicap)) score, total(cost) cost,"
+    " count(cost) cost_n,"
     " sum(tokens) tokens, total(duration) duration, max(started) last"
     " FROM figures WHERE {} GROUP BY 1, 2, 3, 4, 5"
 )
@@ -46,6 +60,8 @@ class Figures:
     score: float
     weight: float
     """The verdict's strength; 1 for a person's, 0 when unverified."""
+    handicap: float = 0.0
+    """Added to the score of a try that followed failed ones; see Decision."""
 
 
 def figures(outcome: Outcome) -> Figures:
@@ -68,6 +84,7 @@ def figures(outcome: Outcome) -> Figures:
         status=status,
         score={"pass": 1.0, "fail": 0.0}.get(human or "", verdict.score),
         weight=0.0 if status == "unverified" else strength,
+        handicap=outcome.decision.handicap if outcome.decision else 0.0,
     )
 
 
@@ -92,6 +109,37 @@ def read(
     else:
         sql = ADDED_UP.format(" AND ".join([*where, "started >= :since"]))
     return tuple(Statistic(*row) for row in db.execute(sql, {**given, "since": since}))
+
+
+def totals(db: Any) -> tuple[Statistic, ...]:
+    """Sums of all time over all repositories."""
+    sums = ", ".join(f"sum({name})" for name in SUMS)
+    rows = db.execute(
+        f"SELECT profile, agent, model, dimension, '', {sums}, max(last)"
+        " FROM statistics GROUP BY 1, 2, 3, 4"
+    )
+    return tuple(Statistic(*row) for row in rows)
+
+
+def recent(db: Any, limit: int) -> tuple[Recent, ...]:
+    """The latest verified outcomes, newest first."""
+    rows = db.execute(
+        "SELECT profile, model, dimension, score + handicap, weight FROM figures WHERE weight > 0"
+        " ORDER BY seq DESC LIMIT ?",
+        (limit,),
+    )
+    return tuple(Recent(*row) for row in rows)
+
+
+def together(db: Any, dimension: str) -> tuple[Pair, ...]:
+    """Sums over the tasks of a dimension that two profiles tried, each with itself included."""
+    rows = db.execute(
+        "SELECT a.profile, b.profile, count(*), total(a.score), total(b.score),"
+        " total(a.score * b.score) FROM figures a JOIN figures b ON b.task = a.task"
+        " WHERE a.dimension = ? AND a.weight > 0 AND b.weight > 0 GROUP BY 1, 2",
+        (dimension,),
+    )
+    return tuple(Pair(*row) for row in rows)
 
 
 def add(db: Any, attempt: str) -> None:

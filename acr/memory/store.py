@@ -20,6 +20,8 @@ from acr.nouns import (
     Decision,
     Neighbour,
     Outcome,
+    Pair,
+    Recent,
     Statistic,
     Task,
     Verdict,
@@ -277,6 +279,21 @@ class Memory:
             asked = rows.plain(dimension), rows.plain(repository)
             return statistics.read(self.db, *asked, since)
 
+    def totals(self) -> tuple[Statistic, ...]:
+        """Sums by profile, model and dimension over all repositories, pruned attempts included."""
+        with driver.speaking(self.path):
+            return statistics.totals(self.db)
+
+    def recent(self, limit: int) -> tuple[Recent, ...]:
+        """The latest verified outcomes, newest first."""
+        with driver.speaking(self.path):
+            return statistics.recent(self.db, limit)
+
+    def together(self, dimension: str) -> tuple[Pair, ...]:
+        """What pairs of profiles scored on the tasks of a dimension that both tried."""
+        with driver.speaking(self.path):
+            return statistics.together(self.db, rows.plain(dimension))
+
     def snapshot(self) -> str:
         """Names the state: it changes with every write that a decision could see."""
         with driver.speaking(self.path):
@@ -427,7 +444,7 @@ class Memory:
         ).fetchone()
         if known and known["human"] and not new["verdicts"]["human"]:
             new["verdicts"]["human"] = known["human"]
-            figures |= {name: known[name] for name in ("status", "score", "weight")}
+            figures |= {name: known[name] for name in ("status", "score", "weight", "handicap")}
         for table, row in new.items():
             self._insert(table, "id" if table == "attempts" else "attempt", row, replacing=True)
         if known:

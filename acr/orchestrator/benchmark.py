@@ -44,10 +44,9 @@ class Benchmark:
         self._families = {family(name): name for name in data["models"]}
 
     @property
-    def failure_odds(self) -> list[float]:
-        """Factor on the odds of success after 1, 2, 3 other models failed at a task."""
-        odds: list[float] = self._data["failure_odds"]
-        return odds
+    def correlation(self) -> float:
+        """How alike two models do on one task of a dimension: correlation of their scores."""
+        return float(self._data["correlation"])
 
     def model(self, name: str) -> str | None:
         """The benchmark's model that is `name` or of its family; None when there is none."""

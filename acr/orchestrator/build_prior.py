@@ -11,12 +11,11 @@ import hashlib
 import io
 import itertools
 import json
-import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import correlation, fmean
 from typing import Any
 
 from acr.errors import UsageError
@@ -43,11 +42,6 @@ FLOORS: tuple[tuple[float, Tier], ...] = (
     (0.0, "minimal"),
 )
 """USD per million output tokens from which a model counts to a tier."""
-
-SOLVED = 0.5
-"""Score from which a task counts as solved."""
-FAILURES = 3
-"""Up to how many failures of other models are looked at."""
 
 Row = Mapping[str, str]
 
@@ -85,7 +79,7 @@ def build(rows: Iterable[Row], sha256: str) -> dict[str, Any]:
             for name in dimensions
         },
         "models": models,
-        "failure_odds": _failure_odds(rows),
+        "correlation": _correlation(rows),
     }
 
 
@@ -121,36 +115,20 @@ def _tier(model: str) -> Tier:
     return tier_of_price(OUTPUT_PRICE[model])
 
 
-def _failure_odds(rows: Iterable[Row]) -> list[float]:
-    """By which factor the odds of solving a task fall after 1, 2, 3 other models failed at it.
-
-    Geometric mean over models and dimensions of odds(solved | others failed) / odds(solved).
-    """
-    tasks: dict[str, dict[str, dict[str, bool]]] = defaultdict(lambda: defaultdict(dict))
+def _correlation(rows: Iterable[Row]) -> float:
+    """How alike two models do on one task: Pearson's correlation of their scores within a
+    dimension, mean over pairs and dimensions."""
+    scores: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
-        solved = float(row["score"]) >= SOLVED
-        tasks[row["dimension"]][row["task_id"]][row["model"]] = solved
-    logs: list[list[float]] = [[] for _ in range(FAILURES)]
-    for by_task in tasks.values():
-        grid = list(by_task.values())
-        for model, n in itertools.product(sorted(grid[0]), range(FAILURES)):
-            plain = _odds([solved[model] for solved in grid])
-            after = _odds(
-                solved[model]
-                for solved in grid
-                for failed in itertools.combinations(sorted(solved.keys() - {model}), n + 1)
-                if not any(solved[other] for other in failed)
-            )
-            if plain and after:
-                logs[n].append(math.log(after / plain))
-    return [round(math.exp(fmean(each)), 3) for each in logs if each]
-
-
-def _odds(solved: Iterable[bool]) -> float | None:
-    """Odds of True; None where they are 0, infinite or unknown."""
-    outcomes = list(solved)
-    wins = sum(outcomes)
-    return wins / (len(outcomes) - wins) if 0 < wins < len(outcomes) else None
+        scores[row["dimension"]][row["model"]][row["task_id"]] = float(row["score"])
+    each = []
+    for by_model in scores.values():
+        for one, other in itertools.combinations(sorted(by_model), 2):
+            shared = sorted(by_model[one].keys() & by_model[other].keys())
+            pair = [[by_model[m][t] for t in shared] for m in (one, other)]
+            if all(len(set(side)) > 1 for side in pair):
+                each.append(correlation(*pair))
+    return round(fmean(each), 3) if each else 0.0
 
 
 def _pair(scores: Iterable[float]) -> list[float]:

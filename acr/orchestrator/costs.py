@@ -1,7 +1,8 @@
-"""What one attempt is expected to cost: own outcomes, shrunk to price x expected tokens."""
+"""What one attempt is expected to cost: price x the tokens that tasks like it have needed."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from acr.nouns import Price, Profile
@@ -14,27 +15,54 @@ INPUT, CACHED_INPUT, OUTPUT = 35_000, 200_000, 2_500
 """Assumed tokens of an agent's run, until own outcomes tell: some fifteen requests, each of which
 sends the conversation so far, most of it from the cache. Scaled by the dimension's output."""
 MILLION = 1_000_000
+LEAST = 1e-6
+"""Least multiple of the assumed run: even what cost nothing has a logarithm."""
 STRENGTH = 2.0
-"""Attempts that this assumption weighs as much as."""
-ELSEWHERE = 0.5
-"""What an attempt in another dimension counts."""
+"""Attempts that each assumption weighs as much as: the next more general figure."""
 
 
 def expected(evidence: Evidence, prices: Mapping[str, Price]) -> dict[str, float | None]:
-    """USD of one attempt per profile; None where neither price nor own cost is known."""
-    size = sum(share * benchmark.load().effort(d) for d, share in evidence.dimensions)
-    return {
-        p.name: _expected(p.name, evidence, prices.get(p.name), size) for p in evidence.profiles
-    }
+    """USD of one attempt per profile; None where neither price nor own cost is known.
+
+    The assumed run is scaled by what own attempts have cost as a multiple of it: those of all
+    profiles, then of the profile, then of the profile in the task's dimension, each shrunk to
+    the one before.
+    """
+    shipped = benchmark.load()
+    size = sum(share * shipped.effort(d) for d, share in evidence.dimensions)
+    kinds = {dimension for dimension, _ in evidence.dimensions}
+    runs = {name: _run(price) for name, price in prices.items()}
+    inside: dict[str, list[float]] = {p.name: [0.0, 0.0] for p in evidence.profiles}
+    whole: dict[str, list[float]] = {p.name: [0.0, 0.0] for p in evidence.profiles}
+    for (name, dimension), tally in evidence.cells.items():
+        if tally.cost_n:
+            unit = runs.get(name, 1.0) * shipped.effort(dimension)
+            for sums in (whole[name], *([inside[name]] if dimension in kinds else [])):
+                sums[0] += tally.cost / unit if unit else 0.0
+                sums[1] += tally.cost_n
+    common = _shrunk([sums for name, sums in whole.items() if runs.get(name)], 1.0)
+    found: dict[str, float | None] = {}
+    for name, sums in whole.items():
+        if name in runs:
+            factor = _shrunk([inside[name]], _shrunk([sums], common))
+            found[name] = size * runs[name] * factor
+        else:
+            spent, n = inside[name] if inside[name][1] else sums
+            found[name] = size * spent / n if n else None
+    return found
 
 
-def _expected(name: str, evidence: Evidence, price: Price | None, size: float) -> float | None:
-    inside, outside = evidence.dimension[name], evidence.elsewhere[name]
-    spent = inside.cost + ELSEWHERE * outside.cost
-    n = inside.cost_n + ELSEWHERE * outside.cost_n
-    if price is None:
-        return spent / n if n else None
-    return (STRENGTH * size * _run(price) + spent) / (STRENGTH + n)
+def _shrunk(sums: list[list[float]], to: float) -> float:
+    """Mean multiple of the assumed run, given [multiples added up, attempts] of each source.
+
+    Shrunk by the geometric mean: multiples are ratios, and one that is off by a factor of a
+    hundred should be left behind soon.
+    """
+    spent, n = (sum(column) for column in zip(*sums, strict=True)) if sums else (0.0, 0.0)
+    if not n:
+        return to
+    mean = max(LEAST, spent / n)
+    return math.exp((STRENGTH * math.log(to) + n * math.log(mean)) / (STRENGTH + n))
 
 
 def _run(price: Price) -> float:

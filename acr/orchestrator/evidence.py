@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
-from acr.nouns import Neighbour, Profile, Statistic, Task
+from acr.nouns import Neighbour, Pair, Profile, Recent, Statistic, Task
+from acr.orchestrator import benchmark, drift
 from acr.orchestrator.benchmark import spelling
+from acr.orchestrator.drift import Change
 from acr.settings import OrchestratorSettings
 
 __all__ = ["Evidence", "MemoryView", "Tally", "gather"]
@@ -15,18 +19,26 @@ __all__ = ["Evidence", "MemoryView", "Tally", "gather"]
 SURE = 0.5
 """Confidence from which a task's dimension stands alone; below, the runner-up's evidence is
 mixed in, up to equal parts at confidence 0."""
-RECENT = 30 * 86400.0
-"""Seconds; outcomes of a profile, dimension and repository that saw no attempt since are stale."""
-STALE = 0.5
-"""What a stale outcome counts."""
+HALF_LIFE = 90 * 86400.0
+"""Seconds after which an outcome counts half, by the latest of its profile, dimension and
+repository."""
 SIBLING = 0.5
 """What an outcome of the same model in another profile (effort, agent) counts."""
 TASK_LIMIT = 20.0
 """What the averages of a dimension, however many outcomes they rest on, can say about one task,
 in pseudo-observations: tasks of a dimension differ."""
-DIMENSION_SHARE, HERE_SHARE, ELSEWHERE_SHARE = 0.6, 0.4, 0.3
-"""What an own outcome counts: in the dimension; the same again when it is also in this
-repository (together 1); in this repository but another dimension."""
+HERE = 0.5
+"""What an own outcome in the task's dimension counts once more when it is in its repository."""
+ELSEWHERE = 0.3
+"""What an own outcome counts in its repository when it is in another dimension."""
+ABILITY = 0.3
+"""What an own outcome counts in other dimensions, as distance from what was expected there."""
+ABILITY_LIMIT = 10.0
+"""What they can amount to together, in pseudo-observations."""
+OTHER_REPOSITORY = 0.7
+"""What is left of an attempt on a similar task when it was in another repository."""
+RECENT = 400
+"""Latest outcomes that are looked at for a change."""
 
 
 class MemoryView(Protocol):
@@ -39,6 +51,18 @@ class MemoryView(Protocol):
         since: float | None = None,
     ) -> tuple[Statistic, ...]:
         """Sums of outcomes; filters narrow them, `since` to attempts that started after it."""
+        ...
+
+    def totals(self) -> tuple[Statistic, ...]:
+        """Sums of outcomes over all repositories."""
+        ...
+
+    def recent(self, limit: int) -> tuple[Recent, ...]:
+        """The latest `limit` verified outcomes, newest first."""
+        ...
+
+    def together(self, dimension: str) -> tuple[Pair, ...]:
+        """What pairs of profiles scored on the same tasks of a dimension."""
         ...
 
     def neighbours(
@@ -84,8 +108,22 @@ class Tally:
         self.cost += row.cost
         self.cost_n += row.cost_n
 
+    def join(self, other: Tally, part: float) -> None:
+        """Adds `other` with `part` of its weight."""
+        self.weight += part * other.weight
+        self.score += part * other.score
+        self.n += other.n
+        self.wins += other.wins
+        self.losses += other.losses
+        self.cost += other.cost
+        self.cost_n += other.cost_n
 
-@dataclass(frozen=True, slots=True)
+
+Cells = Mapping[tuple[str, str], Tally]
+"""(profile, dimension) -> own outcomes there."""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Everything the voters look at."""
 
@@ -93,13 +131,73 @@ class Evidence:
     profiles: tuple[Profile, ...]
     dimensions: tuple[tuple[str, float], ...]
     """The task's possible dimensions and their weights, which sum to 1."""
-    dimension: Mapping[str, Tally]
-    """Profile name -> own outcomes in those dimensions."""
-    here: Mapping[str, Tally]
+    cells: Cells
+    """Own outcomes in every dimension, in all repositories."""
+    places: Cells
     """The same, in this repository only."""
-    elsewhere: Mapping[str, Tally]
-    """Own outcomes in this repository, in other dimensions."""
     neighbours: tuple[Neighbour, ...]
+    changes: Mapping[str, Change] = field(default_factory=dict)
+    """Profiles whose model has become better or worse -> how."""
+
+    @cached_property
+    def dimension(self) -> dict[str, Tally]:
+        """Profile name -> own outcomes in the task's dimensions."""
+        return self._joined(self.cells)
+
+    @cached_property
+    def here(self) -> dict[str, Tally]:
+        """The same, in this repository only."""
+        return self._joined(self.places)
+
+    @cached_property
+    def elsewhere(self) -> dict[str, Tally]:
+        """Own outcomes in this repository, in other dimensions."""
+        kinds = {dimension for dimension, _ in self.dimensions}
+        made = {p.name: Tally() for p in self.profiles}
+        for (name, dimension), tally in self.places.items():
+            if dimension not in kinds:
+                made[name].join(tally, 1.0)
+        return made
+
+    @cached_property
+    def ability(self) -> dict[str, tuple[float, float]]:
+        """Profile name -> (mean distance of outcomes in other dimensions from what the benchmark
+        expects there, their strength in pseudo-observations)."""
+        kinds = {dimension for dimension, _ in self.dimensions}
+        sums = {p.name: [0.0, 0.0] for p in self.profiles}
+        for (name, dimension), tally in self.cells.items():
+            if dimension not in kinds and tally.weight:
+                sums[name][0] += tally.score - tally.weight * self.expected(name, dimension)
+                sums[name][1] += tally.weight
+        return {
+            name: (distance / n, n * ABILITY / (1 + n * ABILITY / ABILITY_LIMIT))
+            for name, (distance, n) in sums.items()
+            if n
+        }
+
+    @cached_property
+    def nearby(self) -> dict[tuple[str, str], tuple[float, float]]:
+        """(profile, dimension) -> (weight, weight x score) of attempts on similar tasks."""
+        sums: dict[tuple[str, str], tuple[float, float]] = {}
+        for near in self.neighbours:
+            place = 1.0 if near.same_repository else OTHER_REPOSITORY
+            age = 0.5 ** (near.age / HALF_LIFE)
+            weight = near.strength * max(0.0, near.similarity) ** 2 * place * age
+            if weight > 0:
+                known, score = sums.get((near.profile, near.dimension), (0.0, 0.0))
+                sums[near.profile, near.dimension] = known + weight, score + weight * near.score
+        return sums
+
+    @cached_property
+    def strength(self) -> dict[str, float]:
+        """Profile name -> pseudo-observations of its own outcomes that say something here."""
+        return {
+            p.name: self.dimension[p.name].weight
+            + HERE * self.here[p.name].weight
+            + ELSEWHERE * self.elsewhere[p.name].weight
+            + self.ability.get(p.name, (0.0, 0.0))[1]
+            for p in self.profiles
+        }
 
     def fade(self, profile: str) -> float:
         """What one pseudo-observation of an average counts for this task: K / (K + n).
@@ -107,33 +205,82 @@ class Evidence:
         Prior and own outcomes fade alike, so that together they never exceed TASK_LIMIT and
         keep their proportion, while similar tasks keep their say.
         """
-        n = (
-            DIMENSION_SHARE * self.dimension[profile].weight
-            + HERE_SHARE * self.here[profile].weight
-            + ELSEWHERE_SHARE * self.elsewhere[profile].weight
+        return TASK_LIMIT / (TASK_LIMIT + self.strength[profile])
+
+    def expected(self, profile: str, dimension: str) -> float:
+        """What the benchmark expects of a profile in a dimension, 0..1."""
+        return self._known[profile, dimension]
+
+    def level(self, profile: str, dimension: str) -> float:
+        """What a task of a dimension is expected to score with a profile, 0..1: the benchmark
+        and own outcomes pooled; the point from which single outcomes are measured."""
+        return self._levels[profile, dimension]
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, str], float]:
+        shipped = benchmark.load()
+        return _Filled(
+            lambda key: (
+                shipped.expect(self._named[key[0]].model, self._named[key[0]].tier, key[1]).score
+            )
         )
-        return TASK_LIMIT / (TASK_LIMIT + n)
+
+    @cached_property
+    def _levels(self) -> dict[tuple[str, str], float]:
+        return _Filled(self._level)
+
+    @cached_property
+    def _named(self) -> dict[str, Profile]:
+        return {p.name: p for p in self.profiles}
+
+    def _level(self, key: tuple[str, str]) -> float:
+        tally = self.cells.get(key)
+        base = self.expected(*key)
+        if tally is None:
+            return base
+        return (LEVEL * base + tally.score) / (LEVEL + tally.weight)
+
+    def _joined(self, cells: Cells) -> dict[str, Tally]:
+        made = {p.name: Tally() for p in self.profiles}
+        for name, total in made.items():
+            for dimension, share in self.dimensions:
+                if tally := cells.get((name, dimension)):
+                    total.join(tally, share)
+        return made
+
+
+LEVEL = 3.0
+"""Pseudo-observations of the benchmark in the level of a dimension."""
+
+
+class _Filled(dict[tuple[str, str], float]):
+    """A dict that works out what is missing."""
+
+    def __init__(self, work: object) -> None:
+        super().__init__()
+        self._work = work
+
+    def __missing__(self, key: tuple[str, str]) -> float:
+        value: float = self._work(key)  # type: ignore[operator]  # a function of the key
+        self[key] = value
+        return value
 
 
 def gather(
     task: Task, profiles: Sequence[Profile], memory: MemoryView, settings: OrchestratorSettings
 ) -> Evidence:
     """Reads memory once; "now" is when the task was made, so that a decision can be repeated."""
-    mixture = _mixture(task)
-    share = dict(mixture)
-    dimension = [s for name in share for s in memory.statistics(dimension=name)]
+    totals = memory.totals()
     around = memory.statistics(repository=task.repository)
-    here = [s for s in around if s.dimension in share]
-    elsewhere = [s for s in around if s.dimension not in share]
-    since = task.created - RECENT
+    changes = drift.changes(totals, memory.recent(RECENT)) if totals else {}
     return Evidence(
         task=task,
         profiles=tuple(profiles),
-        dimensions=mixture,
-        dimension=_tally(profiles, dimension, share, since),
-        here=_tally(profiles, here, share, since),
-        elsewhere=_tally(profiles, elsewhere, {}, since),
+        dimensions=_mixture(task),
+        cells=_cells(profiles, totals, task.created, changes),
+        places=_cells(profiles, around, task.created, changes),
         neighbours=_neighbours(task, memory, settings),
+        changes={p.name: c for p in profiles if (c := changes.get(spelling(p.model)))},
     )
 
 
@@ -144,27 +291,37 @@ def _mixture(task: Task) -> tuple[tuple[str, float], ...]:
     return ((task.dimension, first), (str(task.runner_up), 1 - first))
 
 
-def _tally(
+def _cells(
     profiles: Sequence[Profile],
     rows: Iterable[Statistic],
-    share: Mapping[str, float],
-    since: float,
-) -> dict[str, Tally]:
-    """Own outcomes per profile; a dimension without a share counts in full."""
-    own = {p.name: Tally() for p in profiles}
+    now: float,
+    changes: Mapping[str, Change],
+) -> dict[tuple[str, str], Tally]:
+    """Own outcomes per profile and dimension, and half of those of its model's other profiles."""
     model = {p.name: spelling(p.model) for p in profiles}
-    by_model = {name: Tally() for name in model.values()}
+    kin: dict[tuple[str, str], Tally] = defaultdict(Tally)
+    own: dict[tuple[str, str], Tally] = defaultdict(Tally)
+    models = frozenset(model.values())
     for row in rows:
-        part = share.get(row.dimension, 1.0) * (1.0 if row.last >= since else STALE)
-        kin = by_model.get(model.get(row.profile) or spelling(row.model))
-        for tally in (own.get(row.profile), kin):
-            if tally is not None:
-                tally.add(row, part)
-    for name, tally in own.items():
-        kin = by_model[model[name]]
-        tally.weight += SIBLING * (kin.weight - tally.weight)
-        tally.score += SIBLING * (kin.score - tally.score)
-    return own
+        name = model.get(row.profile) or spelling(row.model)
+        if name not in models:
+            continue
+        part = 0.5 ** (max(0.0, now - row.last) / HALF_LIFE)
+        kin[name, row.dimension].add(row, part)
+        if row.profile in model:
+            own[row.profile, row.dimension].add(row, part)
+    made: dict[tuple[str, str], Tally] = {}
+    for profile, name in model.items():
+        for (other, dimension), whole in kin.items():
+            if other == name:
+                tally = own.get((profile, dimension)) or Tally()
+                tally.weight += SIBLING * (whole.weight - tally.weight)
+                tally.score += SIBLING * (whole.score - tally.score)
+                if (change := changes.get(name)) and (left := change.cells.get(dimension)):
+                    tally.weight *= left[0]
+                    tally.score = tally.weight * left[1]
+                made[profile, dimension] = tally
+    return made
 
 
 def _neighbours(

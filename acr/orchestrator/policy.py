@@ -10,19 +10,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from acr.errors import NothingAllowedError
-from acr.nouns import Candidate, Decision, Price, Profile, Task, Vote
-from acr.orchestrator import benchmark, costs, rules
+from acr.nouns import Candidate, Decision, Neighbour, Price, Profile, Task, Tried, Vote
+from acr.orchestrator import benchmark, costs, escalation, exploration, rules
 from acr.orchestrator.evidence import Evidence, MemoryView, gather
 from acr.orchestrator.rules import Allowed, Pins
 from acr.orchestrator.voters import VOTERS
-from acr.settings import Settings
+from acr.settings import OrchestratorSettings, Settings
 
 __all__ = ["decide", "replay"]
 
 FAMILIAR = 5
-"""Attempts in the dimension from which a profile is not explored any more."""
+"""Attempts in the dimension from which a profile is not new any more."""
+FLOOR = 0.02
+"""Chance that goes to profiles that are new, whatever is expected of them, per unit of the
+exploration setting's default."""
 TEMPERATURE = 0.2
-"""Reward difference that makes an exploration e times less likely."""
+"""Reward difference that makes a try of a new profile e times less likely."""
+SHOWN = 10
+"""Similar tasks that are stored with a decision, the most similar first; all of them vote."""
 NO_PINS = Pins()
 
 
@@ -34,7 +39,7 @@ def decide(
     *,
     prices: Mapping[str, Price],
     pins: Pins = NO_PINS,
-    tried: Sequence[str] = (),
+    tried: Sequence[Tried] = (),
     spent: float = 0.0,
     seed: int | None = None,
 ) -> Decision:
@@ -42,27 +47,32 @@ def decide(
 
     A profile's expected score is the pooled posterior mean sum(strength x score) /
     sum(strength) over the votes; its reward is r = e1 x score + e2 x cost (arXiv 2606.22902).
-    Profiles in `tried` failed at this task: they are out, and the odds of the rest fall.
-    The best reward is taken, or, seldom, a profile that was hardly measured. `spent` is the
-    USD that earlier tries cost. Same memory, task and seed: same decision.
+    Profiles in `tried` failed at this task: they are out, what is expected of the rest is what
+    those failures leave, and the score in the reward is what another try adds to the best one.
+    The first try is drawn by how probable each profile is the best; the others take the best
+    reward. `spent` is the USD that earlier tries cost. Same memory, task and seed: same decision.
     Raises NothingAllowedError when rules, budget or prospects leave nothing, UsageError for pins
     that fit nothing.
     """
-    allowed = rules.allowed(profiles, settings.pool, pins, tried)
+    allowed = rules.allowed(profiles, settings.pool, pins, [one.profile for one in tried])
     evidence = gather(task, profiles, memory, settings.orchestrator)
     votes = tuple(vote(evidence) for vote in VOTERS)
     cost = costs.expected(evidence, prices)
     allowed = rules.affordable(allowed, cost, settings.budget.per_run, spent)
     epsilon = (settings.orchestrator.epsilon_score, settings.orchestrator.epsilon_cost)
-    candidates = _candidates(evidence, votes, cost, allowed, epsilon, len(tried))
+    pooled = {p.name: _pooled(votes, p.name) for p in evidence.profiles}
+    outlook = {name: (score, score) for name, (score, _) in pooled.items()}
+    if tried:
+        outlook = _outlook(tried, pooled, evidence, memory)
+    candidates = _candidates(evidence, pooled, outlook, cost, allowed, epsilon)
     best = candidates[0]
     if tried and best.reward <= 0:
         raise NothingAllowedError(
             f"no profile left is worth its cost: the best, {best.profile}, has "
             f"{best.expected:.0%} to solve it after {len(tried)} failed"
         )
-    explore = 0.0 if tried else settings.orchestrator.exploration
-    candidates = _with_propensities(candidates, evidence, explore)
+    width = settings.orchestrator.exploration
+    candidates = _with_propensities(candidates, evidence, width, epsilon[0])
     seed = secrets.randbits(32) if seed is None else seed
     chosen = _draw(candidates, seed)
     return Decision(
@@ -72,13 +82,13 @@ def decide(
         chosen=chosen,
         candidates=candidates,
         votes=votes,
-        neighbours=evidence.neighbours,
-        rules=allowed.rules + _words(evidence, len(tried)),
+        neighbours=_shown(evidence),
+        rules=allowed.rules + _words(evidence, tried),
         explored=chosen != best.profile,
         epsilon=epsilon,
         seed=seed,
         snapshot=memory.snapshot(),
-        tried=tuple(tried),
+        tried=tuple(one.profile for one in tried),
         reason=_reason(chosen, best.profile, evidence, pins, tried),
     )
 
@@ -90,28 +100,30 @@ def replay(decision: Decision) -> str:
 
 def _candidates(
     evidence: Evidence,
-    votes: Sequence[Vote],
+    pooled: Mapping[str, tuple[float, float]],
+    outlook: Mapping[str, tuple[float, float]],
     cost: Mapping[str, float | None],
     allowed: Allowed,
     epsilon: tuple[float, float],
-    failures: int,
 ) -> tuple[Candidate, ...]:
-    """Allowed profiles, best reward first, then the excluded ones."""
+    """Allowed profiles, best reward first, then the excluded ones.
+
+    `outlook` is (expected score, what a try adds to the best one so far) per profile.
+    """
     counted = costs.assumed(evidence.profiles, cost)
     made = []
     for profile in evidence.profiles:
         name = profile.name
-        score, strength = _pooled(votes, name)
-        score = _after(score, failures)
+        score, gain = outlook[name]
         made.append(
             Candidate(
                 profile=name,
                 agent=profile.agent,
                 model=profile.model,
                 expected=score,
-                strength=strength,
+                strength=pooled[name][1],
                 cost=cost[name],
-                reward=epsilon[0] * score + epsilon[1] * counted[name],
+                reward=epsilon[0] * gain + epsilon[1] * counted[name],
                 propensity=0.0,
                 excluded=allowed.excluded.get(name, ""),
             )
@@ -126,43 +138,65 @@ def _pooled(votes: Sequence[Vote], name: str) -> tuple[float, float]:
     return sum(score * weight for score, weight in heard) / strength, strength
 
 
-def _after(score: float, failures: int) -> float:
-    """`score` given that other profiles failed at this task: a hard task is hard for all.
-
-    The odds fall by the factor that the benchmark shows for 1, 2, 3 failures; further ones
-    change nothing more.
-    """
-    if not failures:
-        return score
-    factors = benchmark.load().failure_odds
-    factor = factors[min(failures, len(factors)) - 1]
-    return score * factor / (1 - score + score * factor)
+def _outlook(
+    tried: Sequence[Tried],
+    pooled: Mapping[str, tuple[float, float]],
+    evidence: Evidence,
+    memory: MemoryView,
+) -> dict[str, tuple[float, float]]:
+    """(expected score, gain over the best try) per profile, given the scores of those tried."""
+    pairs = [pair for dimension, _ in evidence.dimensions for pair in memory.together(dimension)]
+    means = {name: score for name, (score, _) in pooled.items()}
+    left = escalation.after(tried, means, evidence, pairs)
+    best = max((one.score for one in tried if one.score is not None), default=0.0)
+    return {
+        name: (score, escalation.gain(score, variance, best))
+        for name, (score, variance) in left.items()
+    }
 
 
 def _with_propensities(
-    candidates: tuple[Candidate, ...], evidence: Evidence, epsilon: float
+    candidates: tuple[Candidate, ...], evidence: Evidence, width: float, scale: float
 ) -> tuple[Candidate, ...]:
-    """The best candidate, but with a chance of up to `epsilon` a little measured one.
+    """The chance that each candidate is picked.
 
-    The chance fades as the least measured profile becomes familiar, and goes to profiles in
-    proportion to novelty (1 - n / FAMILIAR) and exp(-lost reward / TEMPERATURE).
+    That is how probable it is that its reward is the best, with `width` times the posterior's
+    standard deviation; and new profiles get a little more, which fades as they become familiar,
+    in proportion to novelty (1 - n / FAMILIAR) and exp(-lost reward / TEMPERATURE).
     """
-    best = candidates[0]
-    novelty = {
-        c.profile: max(0.0, 1 - evidence.dimension[c.profile].n / FAMILIAR)
-        for c in candidates[1:]
-        if not c.excluded
-    }
-    weights = {
-        c.profile: novelty[c.profile] * math.exp((c.reward - best.reward) / TEMPERATURE)
-        for c in candidates
-        if novelty.get(c.profile)
-    }
-    total = math.fsum(weights.values())
-    mass = epsilon * max(novelty.values(), default=0.0) if total > 0 else 0.0
-    chances = {name: mass * weight / total for name, weight in weights.items()}
-    chances[best.profile] = 1 - math.fsum(chances.values())
-    return tuple(replace(c, propensity=chances.get(c.profile, 0.0)) for c in candidates)
+    open_ = [c for c in candidates if not c.excluded]
+    spread = [width * scale * _deviation(c, evidence) for c in open_]
+    chances = exploration.chances([c.reward for c in open_], spread)
+    novelty = [max(0.0, 1 - evidence.dimension[c.profile].n / FAMILIAR) for c in open_]
+    weights = [
+        new * math.exp((c.reward - open_[0].reward) / TEMPERATURE) if c is not open_[0] else 0.0
+        for new, c in zip(novelty, open_, strict=True)
+    ]
+    total = math.fsum(weights)
+    floor = min(1.0, FLOOR * width / DEFAULT_WIDTH) * max(novelty[1:], default=0.0)
+    if total > 0 and floor > 0:
+        chances = [
+            (1 - floor) * chance + floor * weight / total
+            for chance, weight in zip(chances, weights, strict=True)
+        ]
+    given = dict(zip((c.profile for c in open_), chances, strict=True))
+    return tuple(replace(c, propensity=given.get(c.profile, 0.0)) for c in candidates)
+
+
+DEFAULT_WIDTH = OrchestratorSettings().exploration
+
+
+def _deviation(candidate: Candidate, evidence: Evidence) -> float:
+    """Posterior standard deviation of what is expected on average, which outcomes reduce."""
+    share = candidate.expected * (1 - candidate.expected)
+    n = evidence.strength[candidate.profile] + candidate.strength
+    return math.sqrt(max(0.02, share) / (1 + n))
+
+
+def _shown(evidence: Evidence) -> tuple[Neighbour, ...]:
+    """The attempts on the SHOWN most similar tasks."""
+    tasks = list(dict.fromkeys(near.task for near in evidence.neighbours))[:SHOWN]
+    return tuple(near for near in evidence.neighbours if near.task in tasks)
 
 
 def _draw(candidates: Sequence[Candidate], seed: int) -> str:
@@ -176,24 +210,31 @@ def _draw(candidates: Sequence[Candidate], seed: int) -> str:
     return candidates[0].profile
 
 
-def _words(evidence: Evidence, failures: int) -> tuple[str, ...]:
+def _words(evidence: Evidence, tried: Sequence[Tried]) -> tuple[str, ...]:
     """What else shaped the expected scores, for `acr why`."""
     words = []
     if len(evidence.dimensions) > 1:
         mixed = " and ".join(f"{share:.0%} {name}" for name, share in evidence.dimensions)
         words.append(f"the kind of request is unsure: evidence of {mixed}")
-    if failures:
-        factors = benchmark.load().failure_odds
-        factor = factors[min(failures, len(factors)) - 1]
-        words.append(f"{failures} failed: odds of the others x {factor:g}, a hard task is hard")
+    for name, change in evidence.changes.items():
+        words.append(
+            f"{name} has changed: {change.shift:+.2f} over its latest {change.n} outcomes, "
+            "so those before count little"
+        )
+    if tried:
+        alike = benchmark.load().correlation
+        words.append(
+            f"{len(tried)} failed: what is expected of the others falls, as models mostly fail at "
+            f"the same tasks (correlation {alike:g}, corrected by your own)"
+        )
     return tuple(words)
 
 
-def _reason(chosen: str, best: str, evidence: Evidence, pins: Pins, tried: Sequence[str]) -> str:
+def _reason(chosen: str, best: str, evidence: Evidence, pins: Pins, tried: Sequence[Tried]) -> str:
     """One line: what speaks for the chosen profile."""
     parts = []
     if tried:
-        parts.append(f"after {tried[-1]} failed")
+        parts.append(f"after {tried[-1].profile} failed")
     if pins != NO_PINS:
         parts.append("as asked")
     if chosen != best:

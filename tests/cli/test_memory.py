@@ -18,6 +18,7 @@ from acr.cli.main import run
 from acr.context.embedding import SHIPPED
 from acr.context.repository import find
 from acr.loop import open_memory, run_folder
+from acr.memory import migrations
 from acr.memory.store import Memory
 from acr.settings import Settings
 from tests.memory.makers import EMBEDDER, outcome, task
@@ -51,7 +52,7 @@ def test_show_is_the_default_and_counts_everything(capsys: Capture, home: Path) 
     assert counts == told(capsys, "show", "--json")
     assert counts | {"size_bytes": 0} == {
         "path": str(home / "memory.db"),
-        "schema": 1,
+        "schema": migrations.VERSION,
         "size_bytes": 0,
         "capacity": 20_000,
         "tasks": 2,

@@ -9,7 +9,7 @@ import pytest
 
 from acr import loop, settings
 from acr.cli.main import run
-from acr.nouns import Attempt, Decision, Outcome, Price, Task, Verdict, VerdictStatus
+from acr.nouns import Attempt, Decision, Outcome, Price, Task, Tried, Verdict, VerdictStatus
 from acr.orchestrator.policy import decide
 from acr.settings import BudgetSettings, OrchestratorSettings, Settings
 from tests.orchestrator.fakes import FakeMemory, Row, profile, task
@@ -25,7 +25,13 @@ def decision(exploration: float = 0.0, seed: int = 1, tried: tuple[str, ...] = (
         orchestrator=OrchestratorSettings(exploration=exploration), budget=BudgetSettings(50.0)
     )
     return decide(
-        ASKED, PROFILES, FakeMemory(SIMILAR), config, prices=PRICES, tried=tried, seed=seed
+        ASKED,
+        PROFILES,
+        FakeMemory(SIMILAR),
+        config,
+        prices=PRICES,
+        tried=[Tried(name, 0.0) for name in tried],
+        seed=seed,
     )
 
 

@@ -16,7 +16,7 @@ from sqlite_utils import Database, Migrations
 from acr.errors import MemoryFileError
 from acr.memory import driver, migrations
 from acr.memory.migrations import VERSION, migrate
-from acr.memory.schema import first_schema, steps
+from acr.memory.schema import first_schema, handicaps, steps
 from acr.memory.store import Memory
 from tests.memory.makers import outcome, task
 
@@ -29,7 +29,8 @@ def path(tmp_path: Path) -> Path:
 def later(*more: str, breaks: bool = False) -> Migrations:
     """The shipped steps and one that runs the statements of `more`."""
     made = Migrations("acr")
-    made(name="first_schema")(first_schema)
+    for step in (first_schema, handicaps):
+        made(name=step.__name__)(step)
 
     @made()
     def second_step(db: Database) -> None:
@@ -53,7 +54,7 @@ def test_an_older_file_is_backed_up_and_upgraded(path: Path) -> None:
         migrate(memory.db, path, VERSION + 1, lambda: later("ALTER TABLE tasks ADD COLUMN more"))
         assert memory.db.execute("SELECT more FROM tasks").fetchall()
         names = [row["name"] for row in memory.db.execute("SELECT name FROM _sqlite_migrations")]
-        assert names == ["first_schema", "second_step"]
+        assert names == ["first_schema", "handicaps", "second_step"]
     (backup,) = path.parent.glob(f"memory.db.schema-{VERSION}.*")
     assert backup.stat().st_mode & 0o077 == 0
     with Memory.open(backup) as older:
@@ -154,3 +155,24 @@ def test_opening_a_current_file_imports_nothing_heavy(path: Path) -> None:
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_figures_of_the_first_schema_count_as_before(path: Path) -> None:
+    first = Migrations("acr")
+    first(name="first_schema")(first_schema)
+    path.parent.mkdir()
+    db = driver.connect(path)
+    migrate(db, path, 1, lambda: first)
+    for statement in (
+        "INSERT INTO figures (attempt, task, profile, agent, model, dimension, repository, started,"
+        " duration, cost, tokens, status, score, weight)"
+        " VALUES ('a1', 't1', 'p', 'codex', 'm', 'algorithm', 'r', 1, 2, 0.5, 10, 'pass', 0.75, 1)",
+        "INSERT INTO statistics VALUES"
+        " ('p', 'codex', 'm', 'algorithm', 'r', 1, 1, 0, 1, 0.75, 0.5, 1, 10, 2, 1)",
+    ):
+        db.execute(statement)
+    db.close()
+    with Memory.open(path) as memory:
+        assert memory.check() == []
+        (row,) = memory.totals()
+        assert (row.n, row.score, row.repository) == (1, 0.75, "")

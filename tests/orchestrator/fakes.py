@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from operator import mul
 
-from acr.nouns import Neighbour, Profile, Statistic, Task, VerdictStatus
+from acr.nouns import Neighbour, Pair, Profile, Recent, Statistic, Task, VerdictStatus
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -55,6 +56,28 @@ class FakeMemory:
             ):
                 groups[row.profile, row.model, row.dimension, row.repository].append(row)
         return tuple(_statistic(key, rows) for key, rows in groups.items())
+
+    def totals(self) -> tuple[Statistic, ...]:
+        return self.statistics()
+
+    def recent(self, limit: int) -> tuple[Recent, ...]:
+        verified = [r for r in reversed(self.rows) if r.weight > 0][:limit]
+        return tuple(Recent(r.profile, r.model, r.dimension, r.score, r.weight) for r in verified)
+
+    def together(self, dimension: str) -> tuple[Pair, ...]:
+        by_task: dict[str, list[Row]] = defaultdict(list)
+        for row in self.rows:
+            if row.task and row.weight > 0 and row.dimension == dimension:
+                by_task[row.task].append(row)
+        both: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+        for rows in by_task.values():
+            for a, b in itertools.product(rows, repeat=2):
+                both[a.profile, b.profile].append((a.score, b.score))
+        return tuple(
+            Pair(one, other, len(s), sum(a for a, _ in s), sum(b for _, b in s),
+                 sum(a * b for a, b in s))
+            for (one, other), s in both.items()
+        )  # fmt: skip
 
     def neighbours(
         self,

@@ -54,9 +54,9 @@ def test_a_tier_that_would_be_worse_than_a_cheaper_one_is_pooled_with_it() -> No
     assert tiers["minimal"] == [0.05, 1]
 
 
-def test_odds_after_a_failure_are_counted_by_hand() -> None:
-    """Each solves 2 of 4 (odds 1); where the other failed, 1 of 2 (odds 1): factor 1."""
-    assert build(ROWS, "")["failure_odds"][0] == 1.0
+def test_the_correlation_of_two_models_is_counted_by_hand() -> None:
+    """Each solves 2 of 4, one of them both: no correlation."""
+    assert build(ROWS, "")["correlation"] == 0.0
 
 
 @pytest.mark.parametrize(

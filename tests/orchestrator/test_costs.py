@@ -12,6 +12,7 @@ from tests.orchestrator.fakes import FakeMemory, Row, profile, task
 
 A, B, C = profile("a"), profile("b"), profile("c", tier="frontier")
 PRICE = Price(input=2.0, output=10.0, cached_input=0.2)
+PRICES = {"a": PRICE, "c": PRICE}
 
 
 def expected(*rows: Row, dimension: str = "agentic_programming") -> dict[str, float | None]:
@@ -34,10 +35,21 @@ def test_a_kind_of_request_with_longer_answers_costs_more() -> None:
 
 
 def test_own_attempts_are_shrunk_to_the_assumption() -> None:
-    rows = [Row("a", 1.0, dimension="agentic_programming", cost=1.0)] * 2
+    """Two attempts weigh as much as each assumption: all profiles, the profile, the dimension."""
     assumption = expected()["a"]
     assert assumption is not None
-    assert expected(*rows)["a"] == pytest.approx((assumption + 1.0) / 2)
+    rows = [Row("a", 1.0, dimension="agentic_programming", cost=assumption / 256)] * 2
+    assert expected(*rows)["a"] == pytest.approx(assumption / 256 ** (1 - 1 / 8))
+
+
+def test_what_one_profile_cost_scales_what_is_expected_of_another() -> None:
+    memory = FakeMemory([Row("a", 1.0, cost=0.001) for _ in range(8)])
+    seen = gather(task(), (A, B, C), memory, OrchestratorSettings())
+    alone = costs.expected(gather(task(), (A, B, C), FakeMemory(), OrchestratorSettings()), PRICES)
+    after = costs.expected(seen, PRICES)
+    assert after["c"] is not None
+    assert alone["c"] is not None
+    assert after["c"] < alone["c"] / 10
 
 
 def test_without_a_price_own_attempts_alone_count_and_nothing_stays_unknown() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acr.errors import NothingAllowedError
-from acr.nouns import Candidate, Decision, Price, Profile, Task, from_json, to_json
+from acr.nouns import Candidate, Decision, Price, Profile, Task, Tried, from_json, to_json
 from acr.orchestrator.policy import decide, replay
 from acr.orchestrator.rules import Pins
 from acr.settings import BudgetSettings, OrchestratorSettings, Settings
@@ -39,7 +39,7 @@ def choose(
         settings,
         prices=prices or {},
         pins=pins or Pins(),
-        tried=tried,
+        tried=[Tried(name, 0.0) for name in tried],
         spent=spent,
         seed=seed,
     )
@@ -143,6 +143,7 @@ def test_a_profile_that_failed_is_out_and_the_rest_is_expected_to_do_worse() -> 
     first, second = choose(), choose(tried=("a",))
     third = choose(tried=("a", "b"))
     assert (first.chosen, second.chosen, third.chosen) == ("a", "b", "c")
+    assert third.tried == ("a", "b")
     assert seen(second, "a").excluded == "already tried"
     expected = [seen(d, "c").expected for d in (first, second, third)]
     assert expected[0] > expected[1] > expected[2]
@@ -174,30 +175,77 @@ def test_an_unsure_dimension_mixes_in_the_runner_up() -> None:
     assert any("60% bug_fixing and 40% algorithm" in rule for rule in decision.rules)
 
 
-def test_an_unmeasured_profile_is_explored_with_the_chance_that_is_set() -> None:
-    settings = Settings(orchestrator=OrchestratorSettings(exploration=0.2))
-    decisions = [choose(settings=settings, seed=seed) for seed in range(1000)]
+def test_a_profile_is_explored_as_often_as_it_may_be_the_best() -> None:
+    settings = Settings(orchestrator=OrchestratorSettings(exploration=0.5))
+    rows = [Row("a", 0.7), Row("b", 0.6), Row("c", 0.0)] * 10
+    decisions = [choose(*rows, settings=settings, seed=seed) for seed in range(1000)]
+    chance = {c.profile: c.propensity for c in decisions[0].candidates}
+    assert chance["a"] > chance["b"] > chance["c"]
     explored = [d for d in decisions if d.explored]
-    assert 150 < len(explored) < 250
+    assert len(explored) == pytest.approx(1000 * (1 - chance["a"]), abs=50)
     assert all(d.chosen != "a" for d in explored)
     assert "an exploration instead of a" in explored[0].reason
-    assert seen(decisions[0], "a").propensity == pytest.approx(0.8)
+
+
+def test_without_exploration_the_best_is_always_taken() -> None:
+    rows = [Row("a", 0.7), Row("b", 0.69)]
+    assert {choose(*rows, seed=seed).chosen for seed in range(100)} == {"a"}
 
 
 def test_exploration_fades_with_evidence() -> None:
-    settings = Settings(orchestrator=OrchestratorSettings(exploration=0.2))
-    rows = [Row(name, 0.6) for name in "abc" for _ in range(4)]
-    half_way = choose(*rows, settings=settings)
-    familiar = choose(*rows, *[Row(n, 0.6) for n in "abc" for _ in range(4)], settings=settings)
-    assert seen(half_way, half_way.candidates[0].profile).propensity == pytest.approx(0.96)
-    assert familiar.candidates[0].propensity == 1
+    settings = Settings(orchestrator=OrchestratorSettings(exploration=0.5))
+    chances = [
+        choose(*[Row(n, s) for n, s in (("a", 0.8), ("b", 0.6), ("c", 0.6))] * times,
+               settings=settings).candidates[0].propensity
+        for times in (1, 10, 300)
+    ]  # fmt: skip
+    assert chances == sorted(chances)
+    assert chances[-1] > 0.999
 
 
-def test_nothing_is_explored_after_a_failure() -> None:
-    settings = Settings(orchestrator=OrchestratorSettings(exploration=1.0))
-    assert not any(
-        choose(settings=settings, tried=("a",), seed=seed).explored for seed in range(50)
+def test_a_new_profile_gets_a_small_chance_whatever_is_expected_of_it() -> None:
+    settings = Settings(orchestrator=OrchestratorSettings(exploration=0.35))
+    rows = [Row("a", 1.0), Row("b", 1.0)] * 100
+    assert seen(choose(*rows, settings=settings), "c").propensity > 0.01
+    known = [Row("c", 0.0)] * 20
+    assert seen(choose(*rows, *known, settings=settings), "c").propensity == 0
+
+
+def test_a_try_that_says_nothing_about_the_task_lowers_nothing() -> None:
+    silent = decide(task(), (A, B, C), FakeMemory(), GREEDY, prices={}, tried=[Tried("a")], seed=7)
+    assert seen(silent, "b").expected == pytest.approx(seen(choose(), "b").expected)
+    assert silent.handicap == pytest.approx(0, abs=1e-9)
+
+
+def test_a_failure_after_others_is_held_less_against_a_profile() -> None:
+    """What was expected less because others had failed is added to the score in averages."""
+    after = choose(tried=("a",))
+    chosen = seen(after, after.chosen)
+    assert after.handicap == pytest.approx(
+        seen(choose(), chosen.profile).expected - chosen.expected
     )
+    assert after.handicap > 0
+    assert choose().handicap == 0
+
+
+def test_a_half_solved_task_makes_further_tries_worth_less() -> None:
+    def reward(score: float) -> float:
+        tried = [Tried("a", score)]
+        made = decide(task(), (A, B, C), FakeMemory(), GREEDY, prices={}, tried=tried, seed=7)
+        return made.candidates[0].reward
+
+    with pytest.raises(NothingAllowedError, match="worth its cost"):
+        reward(1.0)
+    assert reward(0.0) > 0
+
+
+def test_a_model_that_has_become_bad_is_noticed() -> None:
+    models = {"a": A.model, "b": B.model}
+    long_ago = [Row(n, 1.0, model=m) for _ in range(60) for n, m in models.items()]
+    lately = [Row("a", 0.0, model=A.model) for _ in range(25)]
+    decision = choose(*long_ago, *lately)
+    assert decision.chosen == "b"
+    assert any(rule.startswith("a has changed: -") for rule in decision.rules)
 
 
 @pytest.mark.parametrize("seed", range(100))

@@ -1,45 +1,60 @@
-"""Similar tasks of the past, weighted by similarity and by how they were verified."""
+"""Similar tasks of the past: how a profile did there against what is usual."""
 
 from __future__ import annotations
 
 from acr.nouns import Neighbour, Vote
-from acr.orchestrator.benchmark import same_model
-from acr.orchestrator.evidence import RECENT, SIBLING, STALE, Evidence
+from acr.orchestrator.benchmark import spelling
+from acr.orchestrator.evidence import SIBLING, Evidence
 
 __all__ = ["vote"]
 
 WEIGHT = 1.5
 """What an attempt on the very same task counts, in pseudo-observations."""
-OTHER_REPOSITORY = 0.7
-"""What is left of it in another repository."""
 OTHER_DIMENSION = 0.25
 """What is left of it when it was another kind of request."""
 
 
 def vote(evidence: Evidence) -> Vote:
-    """A vote on each profile that tried a similar task, or whose model did."""
-    models = {p.name: p.model for p in evidence.profiles}
+    """A vote on each profile that tried a similar task, or whose model did.
+
+    A neighbour's score counts by its distance from the level of its own dimension, so that one
+    of another, easier kind does not flatter.
+    """
     kinds = {dimension for dimension, _ in evidence.dimensions}
-    sums = {name: [0.0, 0.0] for name in models}
-    for near in evidence.neighbours:
-        weight = _weight(near) * (1.0 if near.dimension in kinds else OTHER_DIMENSION)
-        model = models.get(near.profile)
-        for name, total in sums.items():
-            share = 1.0 if name == near.profile else SIBLING * _kin(model, models[name])
-            total[0] += share * weight * near.score
-            total[1] += share * weight
-    scores = {name: (score / weight, weight) for name, (score, weight) in sums.items() if weight}
-    return Vote("neighbours", scores, _reason(evidence.neighbours))
+    level = {
+        p.name: sum(share * evidence.level(p.name, d) for d, share in evidence.dimensions)
+        for p in evidence.profiles
+    }
+    model = {p.name: spelling(p.model) for p in evidence.profiles}
+    sums = {name: [0.0, 0.0] for name in level}
+    for (name, dimension), (weight, score) in evidence.nearby.items():
+        kind = WEIGHT * (1.0 if dimension in kinds else OTHER_DIMENSION)
+        for other, total in sums.items():
+            share = kind * _share(evidence, name, other, dimension, model)
+            if share:
+                distance = score / weight - evidence.level(other, dimension)
+                total[0] += share * weight * distance
+                total[1] += share * weight
+    return Vote(
+        "neighbours",
+        {
+            name: (min(1.0, max(0.0, level[name] + distance / weight)), weight)
+            for name, (distance, weight) in sums.items()
+            if weight
+        },
+        _reason(evidence.neighbours),
+    )
 
 
-def _weight(near: Neighbour) -> float:
-    place = 1.0 if near.same_repository else OTHER_REPOSITORY
-    age = 1.0 if near.age <= RECENT else STALE
-    return WEIGHT * near.strength * max(0.0, near.similarity) ** 2 * place * age
-
-
-def _kin(model: str | None, other: str) -> bool:
-    return model is not None and same_model(model, other)
+def _share(
+    evidence: Evidence, name: str, other: str, dimension: str, model: dict[str, str]
+) -> float:
+    """What an attempt of profile `name` says about profile `other`, 0..1."""
+    if name != other and (name not in model or model[name] != model[other]):
+        return 0.0
+    kin = 1.0 if name == other else SIBLING
+    change = evidence.changes.get(other)
+    return kin * change.cells[dimension][0] if change and dimension in change.cells else kin
 
 
 def _reason(neighbours: tuple[Neighbour, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from acr.nouns import Vote
-from acr.orchestrator.evidence import DIMENSION_SHARE, Evidence, Tally
+from acr.orchestrator.evidence import Evidence, Tally
 
 __all__ = ["counts", "vote"]
 
@@ -13,7 +13,7 @@ __all__ = ["counts", "vote"]
 def vote(evidence: Evidence) -> Vote:
     """A vote on each profile with verified outcomes, weighted by how they were verified."""
     scores = {
-        name: (tally.score / tally.weight, DIMENSION_SHARE * tally.weight * evidence.fade(name))
+        name: (tally.score / tally.weight, tally.weight * evidence.fade(name))
         for name, tally in evidence.dimension.items()
         if tally.weight > 0
     }

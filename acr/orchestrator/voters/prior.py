@@ -24,9 +24,10 @@ def vote(evidence: Evidence) -> Vote:
 
 
 def _prior(profile: Profile, evidence: Evidence) -> tuple[float, float]:
+    shipped = benchmark.load()
     score = strength = 0.0
     for dimension, share in evidence.dimensions:
-        known = benchmark.load().expect(profile.model, profile.tier, dimension)
+        known = shipped.expect(profile.model, profile.tier, dimension)
         base = EXACT if known.exact else FAMILY if known.source else TIER
         score += share * known.score
         strength += share * base * (1.0 if known.measured else UNMEASURED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from acr.nouns import Vote
-from acr.orchestrator.evidence import ELSEWHERE_SHARE, HERE_SHARE, Evidence
+from acr.orchestrator.evidence import ELSEWHERE, HERE, Evidence
 from acr.orchestrator.voters.own import counts
 
 __all__ = ["vote"]
@@ -14,9 +14,9 @@ def vote(evidence: Evidence) -> Vote:
     scores = {}
     for profile in evidence.profiles:
         here, elsewhere = evidence.here[profile.name], evidence.elsewhere[profile.name]
-        strength = HERE_SHARE * here.weight + ELSEWHERE_SHARE * elsewhere.weight
+        strength = HERE * here.weight + ELSEWHERE * elsewhere.weight
         if strength > 0:
-            score = (HERE_SHARE * here.score + ELSEWHERE_SHARE * elsewhere.score) / strength
+            score = (HERE * here.score + ELSEWHERE * elsewhere.score) / strength
             scores[profile.name] = (score, strength * evidence.fade(profile.name))
     seen = counts([*evidence.here.values(), *evidence.elsewhere.values()])
     return Vote("repository", scores, f"in this repository: {seen}")

@@ -28,12 +28,12 @@ SIMILAR = task(embedding=(1.0, 0.0), embedder="e")
 
 def test_every_voter_is_named_and_gives_a_reason() -> None:
     votes = [vote(evidence()) for vote in VOTERS]
-    assert [v.voter for v in votes] == ["prior", "own", "repository", "neighbours"]
+    assert [v.voter for v in votes] == ["prior", "ability", "own", "repository", "neighbours"]
     assert all(v.reason and "\n" not in v.reason for v in votes)
 
 
 def test_only_the_prior_votes_on_everyone() -> None:
-    assert [len(vote(evidence()).scores) for vote in VOTERS] == [2, 0, 0, 0]
+    assert [len(vote(evidence()).scores) for vote in VOTERS] == [2, 0, 0, 0, 0]
 
 
 def test_the_prior_is_stronger_on_a_measured_model_than_on_a_tier() -> None:

@@ -1,0 +1,194 @@
+"""A memory in RAM for replays: what a decision reads of memory.db, answered by numpy."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from acr.nouns import Neighbour, Pair, Recent, Statistic
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["ReplayMemory"]
+
+PASS = 0.5
+"""Score from which a task counts as solved."""
+KEPT = 1000
+"""Latest outcomes that can be asked for."""
+
+
+@dataclass(slots=True)
+class _Sum:
+    n: int = 0
+    wins: int = 0
+    score: float = 0.0
+    cost: float = 0.0
+    cost_n: int = 0
+
+
+class ReplayMemory:
+    """Implements the orchestrator's MemoryView; every outcome is verified and of today.
+
+    Scores are what the verifier reported. `size` is the length of a vector; at most `most` tasks
+    with a vector are compared, the newest.
+    """
+
+    def __init__(self, size: int, most: int = 20_000) -> None:
+        import numpy as np
+
+        self._sums: dict[tuple[str, str], _Sum] = defaultdict(_Sum)
+        self._pairs: dict[str, dict[tuple[str, str], list[float]]] = defaultdict(dict)
+        self._latest: deque[Recent] = deque(maxlen=KEPT)
+        self._vectors: NDArray[np.float32] = np.zeros((64, size), np.float32)
+        self._tasks: list[tuple[str, str, list[tuple[str, float, float | None]]]] = []
+        self._most, self._written, self._changes = most, 0, 0
+
+    def add(
+        self,
+        task: str,
+        dimension: str,
+        vector: NDArray[np.float32] | None,
+        outcomes: Sequence[tuple[str, float, float | None]],
+        handicaps: Sequence[float] = (),
+    ) -> None:
+        """Outcomes of one task: (profile, score as reported, USD or None); see Decision.handicap
+        for `handicaps`, one per outcome."""
+        self._changes += len(outcomes)
+        added = handicaps or [0.0] * len(outcomes)
+        for (profile, score, cost), more in zip(outcomes, added, strict=True):
+            cell = self._sums[profile, dimension]
+            cell.n += 1
+            cell.wins += score >= PASS
+            cell.score += score + more
+            if cost is not None:
+                cell.cost += cost
+                cell.cost_n += 1
+            self._latest.append(Recent(profile, profile, dimension, score + more, 1.0))
+        self._pair(dimension, outcomes)
+        if vector is not None and vector.any():
+            self._remember(task, dimension, vector, list(outcomes))
+
+    def _pair(self, dimension: str, outcomes: Sequence[tuple[str, float, float | None]]) -> None:
+        pairs = self._pairs[dimension]
+        for (one, a, _), (other, b, _) in itertools.product(outcomes, repeat=2):
+            sums = pairs.setdefault((one, other), [0, 0.0, 0.0, 0.0])
+            sums[0] += 1
+            sums[1] += a
+            sums[2] += b
+            sums[3] += a * b
+
+    def _remember(
+        self,
+        task: str,
+        dimension: str,
+        vector: NDArray[np.float32],
+        outcomes: list[tuple[str, float, float | None]],
+    ) -> None:
+        import numpy as np
+
+        place = self._written % self._most
+        if place == len(self._vectors) and place < self._most:
+            self._vectors = np.concatenate([self._vectors, np.zeros_like(self._vectors)])
+        self._vectors[place] = vector
+        if place == len(self._tasks):
+            self._tasks.append((task, dimension, outcomes))
+        else:
+            self._tasks[place] = (task, dimension, outcomes)
+        self._written += 1
+
+    def totals(self) -> tuple[Statistic, ...]:
+        """Sums by profile and dimension."""
+        return tuple(self._statistic(key, cell) for key, cell in self._sums.items())
+
+    def statistics(
+        self,
+        dimension: str | None = None,
+        repository: str | None = None,
+        since: float | None = None,
+    ) -> tuple[Statistic, ...]:
+        """The same of one dimension; a replay knows no repositories."""
+        if repository is not None or since is not None:
+            return ()
+        return tuple(
+            self._statistic(key, cell)
+            for key, cell in self._sums.items()
+            if dimension in (None, key[1])
+        )
+
+    def recent(self, limit: int) -> tuple[Recent, ...]:
+        """The latest outcomes, newest first."""
+        return tuple(itertools.islice(reversed(self._latest), limit))
+
+    def together(self, dimension: str) -> tuple[Pair, ...]:
+        """What pairs of profiles scored on the same tasks of a dimension."""
+        pairs = self._pairs.get(dimension, {})
+        return tuple(
+            Pair(one, other, int(n), a, b, ab) for (one, other), (n, a, b, ab) in pairs.items()
+        )
+
+    def neighbours(
+        self,
+        vector: tuple[float, ...],
+        embedder: str,
+        k: int,
+        threshold: float,
+        exclude: str = "",
+        repository: str = "",
+    ) -> tuple[Neighbour, ...]:
+        """Attempts on the `k` most similar tasks, cosine at least `threshold`."""
+        import numpy as np
+
+        if not self._tasks or k < 1:
+            return ()
+        cosine = self._vectors[: len(self._tasks)] @ np.asarray(vector, np.float32)
+        k = min(k, len(cosine))
+        near = np.argpartition(-cosine, k - 1)[:k]
+        near = near[np.argsort(-cosine[near], kind="stable")]
+        return tuple(self._near(near[cosine[near] >= threshold].tolist(), cosine))
+
+    def _near(self, places: Iterable[int], cosine: NDArray[np.float32]) -> Iterable[Neighbour]:
+        for place in places:
+            task, dimension, outcomes = self._tasks[place]
+            for profile, score, cost in outcomes:
+                yield Neighbour(
+                    task=task,
+                    prompt="",
+                    dimension=dimension,
+                    profile=profile,
+                    status="pass" if score >= PASS else "fail",
+                    score=score,
+                    cost=cost,
+                    similarity=float(cosine[place]),
+                )
+
+    def snapshot(self) -> str:
+        """How many outcomes it has."""
+        return str(self._changes)
+
+    def _statistic(self, key: tuple[str, str], cell: _Sum) -> Statistic:
+        return Statistic(
+            profile=key[0],
+            agent="replay",
+            model=key[0],
+            dimension=key[1],
+            repository="",
+            n=cell.n,
+            wins=cell.wins,
+            losses=cell.n - cell.wins,
+            weight=float(cell.n),
+            score=cell.score,
+            cost=cell.cost,
+            cost_n=cell.cost_n,
+            tokens=0,
+            duration=0.0,
+            last=NOW,
+        )
+
+
+NOW = 0.0
+"""When everything in a replay happens."""
