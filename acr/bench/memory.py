@@ -46,6 +46,8 @@ class ReplayMemory:
         self._latest: deque[Recent] = deque(maxlen=KEPT)
         self._vectors: NDArray[np.float32] = np.zeros((64, size), np.float32)
         self._tasks: list[tuple[str, str, list[tuple[str, float, float | None]]]] = []
+        self._kinds: NDArray[np.int32] = np.zeros(64, np.int32)
+        self._numbers: dict[str, int] = {}
         self._most, self._written, self._changes = most, 0, 0
 
     def add(
@@ -94,7 +96,9 @@ class ReplayMemory:
         place = self._written % self._most
         if place == len(self._vectors) and place < self._most:
             self._vectors = np.concatenate([self._vectors, np.zeros_like(self._vectors)])
+            self._kinds = np.concatenate([self._kinds, np.zeros_like(self._kinds)])
         self._vectors[place] = vector
+        self._kinds[place] = self._kind(dimension)
         if place == len(self._tasks):
             self._tasks.append((task, dimension, outcomes))
         else:
@@ -139,17 +143,26 @@ class ReplayMemory:
         threshold: float,
         exclude: str = "",
         repository: str = "",
+        dimensions: Sequence[str] = (),
     ) -> tuple[Neighbour, ...]:
-        """Attempts on the `k` most similar tasks, cosine at least `threshold`."""
+        """Attempts on the `k` most similar tasks, cosine at least `threshold`; with `dimensions`
+        of these, and on a quarter as many others."""
         import numpy as np
 
         if not self._tasks or k < 1:
             return ()
         cosine = self._vectors[: len(self._tasks)] @ np.asarray(vector, np.float32)
-        k = min(k, len(cosine))
-        near = np.argpartition(-cosine, k - 1)[:k]
-        near = near[np.argsort(-cosine[near], kind="stable")]
-        return tuple(self._near(near[cosine[near] >= threshold].tolist(), cosine))
+        close = cosine >= threshold
+        if dimensions:
+            inside = np.isin(self._kinds[: len(cosine)], [self._kind(d) for d in dimensions])
+            near = [
+                *_nearest(cosine, close & inside, k),
+                *_nearest(cosine, close & ~inside, k // 4),
+            ]
+            near.sort(key=lambda place: (-cosine[place], place))
+        else:
+            near = _nearest(cosine, close, k)
+        return tuple(self._near(near, cosine))
 
     def _near(self, places: Iterable[int], cosine: NDArray[np.float32]) -> Iterable[Neighbour]:
         for place in places:
@@ -165,6 +178,9 @@ class ReplayMemory:
                     cost=cost,
                     similarity=float(cosine[place]),
                 )
+
+    def _kind(self, dimension: str) -> int:
+        return self._numbers.setdefault(dimension, len(self._numbers))
 
     def snapshot(self) -> str:
         """How many outcomes it has."""
@@ -192,3 +208,14 @@ class ReplayMemory:
 
 NOW = 0.0
 """When everything in a replay happens."""
+
+
+def _nearest(cosine: NDArray[np.float32], among: NDArray[np.bool_], k: int) -> list[int]:
+    """The `k` places of the highest cosine `among` those, highest first."""
+    import numpy as np
+
+    places = np.flatnonzero(among)
+    if len(places) > k:
+        places = places[np.argpartition(-cosine[places], k)[:k]] if k else places[:0]
+    found: list[int] = places[np.argsort(-cosine[places], kind="stable")].tolist()
+    return found

@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -234,8 +234,12 @@ class Memory:
         threshold: float,
         exclude: str = "",
         repository: str = "",
+        dimensions: Sequence[str] = (),
     ) -> tuple[Neighbour, ...]:
-        """Judged attempts on the k most similar tasks with a cosine of `threshold` or more."""
+        """Judged attempts on the k most similar tasks with a cosine of `threshold` or more.
+
+        With `dimensions` the tasks are of these, and a quarter as many others are added.
+        """
         if k < 1:
             return ()
         with driver.speaking(self.path):
@@ -245,10 +249,11 @@ class Memory:
                 attempts = self._judged(similar, exclude)
                 if len(attempts) >= k or len(similar) < wanted:
                     break
+            chosen = _chosen([t for t in similar if t in attempts], attempts, k, dimensions)
         now = time.time()
         return tuple(
             _neighbour(row, similar[task], repository, now)
-            for task in [t for t in similar if t in attempts][:k]
+            for task in chosen
             for row in attempts[task]
         )
 
@@ -635,6 +640,18 @@ def _outcome(row: Any) -> Outcome:
         verdict=rows.from_row(Verdict, row, "v_"),
         human=row["human"],
     )
+
+
+def _chosen(
+    tasks: Sequence[int], attempts: dict[int, list[Any]], k: int, dimensions: Sequence[str]
+) -> list[int]:
+    """The first k `tasks` of these dimensions and k / 4 of others; with none given, the first k."""
+    if not dimensions:
+        return list(tasks[:k])
+    inside = [t for t in tasks if attempts[t][0]["dimension"] in dimensions][:k]
+    others = [t for t in tasks if attempts[t][0]["dimension"] not in dimensions][: k // 4]
+    kept = {*inside, *others}
+    return [t for t in tasks if t in kept]
 
 
 def _neighbour(row: Any, similarity: float, repository: str, now: float) -> Neighbour:

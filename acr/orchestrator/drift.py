@@ -16,7 +16,7 @@ from acr.orchestrator.benchmark import spelling
 
 __all__ = ["Change", "changes"]
 
-HAZARD = 0.006
+HAZARD = 0.004
 """Chance that a model changes between two of its outcomes."""
 SIZE = 0.25
 """Standard deviation of the difference that a change makes to the mean score."""

@@ -73,8 +73,12 @@ class MemoryView(Protocol):
         threshold: float,
         exclude: str = "",
         repository: str = "",
+        dimensions: Sequence[str] = (),
     ) -> tuple[Neighbour, ...]:
-        """Attempts on the `k` most similar tasks, cosine at least `threshold`."""
+        """Attempts on the `k` most similar tasks, cosine at least `threshold`, most similar first.
+
+        With `dimensions` they are of these, and a quarter as many others are added.
+        """
         ...
 
     def snapshot(self) -> str:
@@ -336,4 +340,5 @@ def _neighbours(
         settings.threshold,
         exclude=task.id,
         repository=task.repository,
+        dimensions=[dimension for dimension, _ in _mixture(task)],
     )

@@ -26,6 +26,12 @@ FLOOR = 0.02
 exploration setting's default."""
 TEMPERATURE = 0.2
 """Reward difference that makes a try of a new profile e times less likely."""
+RECHECK = 4.0
+"""How much wider the posterior of a profile is that seems to have changed: chance may have
+deceived, and only more outcomes can tell."""
+SETTLED = 200.0
+"""Outcomes from which exploration fades faster than uncertainty: what is left to learn is small
+against what trying it costs. Unless one of them has changed: then others are looked at anew."""
 SHOWN = 10
 """Similar tasks that are stored with a decision, the most similar first; all of them vote."""
 NO_PINS = Pins()
@@ -190,7 +196,10 @@ def _deviation(candidate: Candidate, evidence: Evidence) -> float:
     """Posterior standard deviation of what is expected on average, which outcomes reduce."""
     share = candidate.expected * (1 - candidate.expected)
     n = evidence.strength[candidate.profile] + candidate.strength
-    return math.sqrt(max(0.02, share) / (1 + n))
+    spread = math.sqrt(max(0.02, share) / (1 + n))
+    if candidate.profile in evidence.changes:
+        return RECHECK * spread
+    return spread if evidence.changes else spread / math.sqrt(1 + n / SETTLED)
 
 
 def _shown(evidence: Evidence) -> tuple[Neighbour, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from operator import mul
 
@@ -87,6 +88,7 @@ class FakeMemory:
         threshold: float,
         exclude: str = "",
         repository: str = "",
+        dimensions: Sequence[str] = (),
     ) -> tuple[Neighbour, ...]:
         near = [(sum(map(mul, vector, r.vector)), r) for r in self.rows if len(r.vector) > 0]
         near = sorted(((s, r) for s, r in near if s >= threshold), key=lambda pair: -pair[0])

@@ -37,7 +37,7 @@ class Baseline:
     cascade: bool = False
     """Calls more than once a task, where that is allowed."""
     sklearn: bool = False
-    """Needs scikit-learn or the SciPy below it (extra: acr[bench])."""
+    """Needs scikit-learn or the SciPy below it (extra: bench)."""
 
     def make(self, matrix: Matrix, seed: int) -> Router:
         """A fresh router for a stream of `matrix`, of which all but the oracle take the models, the

@@ -10,7 +10,7 @@ __all__ = ["vote"]
 
 WEIGHT = 1.5
 """What an attempt on the very same task counts, in pseudo-observations."""
-OTHER_DIMENSION = 0.25
+OTHER_DIMENSION = 0.1
 """What is left of it when it was another kind of request."""
 
 
