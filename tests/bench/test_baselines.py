@@ -158,7 +158,7 @@ class TestRegistry:
             monkeypatch.setitem(sys.modules, module, None)
         router = entry.make(drawn(8), 0)
         if entry.sklearn:
-            with pytest.raises(UsageError, match=r"pip install 'acr\[bench\]'"):
+            with pytest.raises(UsageError, match=r"run ./install.sh again"):
                 router.fit(drawn(20))
         else:
             router.fit(drawn(20))

@@ -161,6 +161,11 @@ FRAGMENTS = st.sampled_from([*SHAPED.values(), *(text for text, _ in NAMED), *OR
 BETWEEN = st.sampled_from(["", " ", "\n", "=", '"', "\\n"])
 
 
+def test_a_key_right_behind_another_is_one_too() -> None:
+    joined = "AIza" + "a1B2c" * 7 + "AKIAABCDEFGHIJKLMNOP"
+    assert redact(joined) == "[redacted google key][redacted aws key]"
+
+
 @given(st.lists(FRAGMENTS | st.text(), max_size=6), BETWEEN)
 def test_redacting_twice_changes_nothing_more(parts: list[str], between: str) -> None:
     once = redact(between.join(parts))
