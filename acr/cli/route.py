@@ -14,15 +14,17 @@ from acr.cli.run import (
     File,
     Kind,
     ModelName,
+    Prefer,
     ProfileName,
     Prompt,
     folder,
     known_dimension,
+    override,
 )
 
 if TYPE_CHECKING:
     from acr.context.embedding import Embedder
-    from acr.nouns import Task
+    from acr.nouns import Decision, Task
 
 __all__ = ["app"]
 
@@ -38,7 +40,12 @@ def route(
     profile: ProfileName = None,
     model: ModelName = None,
     dimension: Kind = None,
+    prefer: Prefer = None,
     cwd: Cwd = None,
+    frontier: Annotated[
+        bool,
+        typer.Option("--frontier", help="Show what would be chosen as price counts more and more."),
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="Make the choice repeatable.")] = None,
     record: Annotated[
         bool,
@@ -56,9 +63,10 @@ def route(
     from acr.cli.live import decision_line
     from acr.cli.prompt import read_prompt
     from acr.context.embedding import load
+    from acr.orchestrator.frontier import along
     from acr.orchestrator.rules import Pins
 
-    config = settings.load()
+    config = override(settings.load(), prefer=prefer)
     text, where = read_prompt(" ".join(prompt) if prompt else None, file), folder(cwd)
     kind = known_dimension(dimension)
     embedder = load(config.embedding)
@@ -77,10 +85,13 @@ def route(
                 "classification": _classification(task, embedder),
                 "decision": decision,
                 "profile": chosen,
+                "frontier": along(decision) if frontier else None,
             }
         )
         return
     out().print(clean(decision_line(task, decision, chosen)))
+    if frontier:
+        _print_frontier(decision)
     if explain:
         from acr.cli.why import explain as show
 
@@ -88,6 +99,28 @@ def route(
         show(task, decision)
     if record:
         out().print(f"recorded as {task.id}: acr feedback {task.id} --score S --cost USD")
+
+
+def _print_frontier(decision: Decision) -> None:
+    """The best choices from the dearest to the cheapest, and from which weight of price on."""
+    from acr.cli.console import clean, out, table
+    from acr.cli.live import money
+    from acr.orchestrator.frontier import along
+
+    shown = table(
+        "best when 1 USD costs", "profile", "expected", "cost", right=("expected", "cost")
+    )
+    for point in along(decision):
+        least = f"{point.epsilon_from:.3g}"
+        until = "" if point.epsilon_to is None else f" to {point.epsilon_to:.3g}"
+        above = " or more" if point.epsilon_to is None else ""
+        shown.add_row(
+            f"{least}{until}{above} of a win",
+            clean(point.profile),
+            f"{point.expected:.0%}",
+            money(point.cost),
+        )
+    out().print(shown)
 
 
 def _classification(task: Task, embedder: Embedder) -> Any:

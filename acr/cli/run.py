@@ -6,7 +6,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -43,6 +43,10 @@ def _dimensions(incomplete: str) -> list[str]:
     return [name for name in DIMENSIONS if name.startswith(incomplete)]
 
 
+Preference = Literal["quality", "balanced", "cheap"]
+PREFERENCES: dict[Preference, float] = {"quality": 0.1, "balanced": 1.0, "cheap": 10.0}
+"""What `orchestrator.epsilon_cost` is multiplied by."""
+
 Prompt = Annotated[
     list[str] | None,
     typer.Argument(help="What to do; or - for standard input; without it $EDITOR opens."),
@@ -74,6 +78,10 @@ Timeout = Annotated[float | None, typer.Option(help="Seconds for one attempt.", 
 Budget = Annotated[float | None, typer.Option(help="USD for all tries together.", min=0)]
 Tries = Annotated[int | None, typer.Option("--max-tries", help="Profiles that may try.", min=1)]
 NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not run the tests.")]
+Prefer = Annotated[
+    Preference | None,
+    typer.Option(help="quality: price hardly counts; cheap: it counts ten times as much."),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the summary.")]
@@ -95,6 +103,7 @@ def run(
     sandbox: Sandbox = None,
     max_tries: Tries = None,
     budget: Budget = None,
+    prefer: Prefer = None,
     timeout: Timeout = None,
     no_verify: NoVerify = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and stop.")] = False,
@@ -119,6 +128,7 @@ def run(
         max_tries=max_tries,
         budget=budget,
         timeout=timeout,
+        prefer=prefer,
     )
     asked = Ask(
         prompt=read_prompt(" ".join(prompt) if prompt else None, file),
@@ -144,11 +154,15 @@ def override(
     max_tries: int | None = None,
     budget: float | None = None,
     timeout: float | None = None,
+    prefer: Preference | None = None,
 ) -> Settings:
     """The settings with the command line's values where it has some."""
     agents, verifier, money = config.agents, config.verifier, config.budget
+    orchestrator = config.orchestrator
+    price = orchestrator.epsilon_cost * PREFERENCES[prefer or "balanced"]
     return replace(
         config,
+        orchestrator=replace(orchestrator, epsilon_cost=price),
         agents=replace(
             agents,
             autonomy=autonomy or agents.autonomy,

@@ -31,7 +31,7 @@ RECHECK = 4.0
 deceived, and only more outcomes can tell."""
 SETTLED = 200.0
 """Outcomes from which exploration fades faster than uncertainty: what is left to learn is small
-against what trying it costs. Unless one of them has changed: then others are looked at anew."""
+against what trying it costs. Not so when one has changed, or has failed at this very task."""
 SHOWN = 10
 """Similar tasks that are stored with a decision, the most similar first; all of them vote."""
 NO_PINS = Pins()
@@ -78,7 +78,8 @@ def decide(
             f"{best.expected:.0%} to solve it after {len(tried)} failed"
         )
     width = settings.orchestrator.exploration
-    candidates = _with_propensities(candidates, evidence, width, epsilon[0])
+    settled = not tried and not evidence.changes
+    candidates = _with_propensities(candidates, evidence, width * epsilon[0], settled)
     seed = secrets.randbits(32) if seed is None else seed
     chosen = _draw(candidates, seed)
     return Decision(
@@ -162,7 +163,7 @@ def _outlook(
 
 
 def _with_propensities(
-    candidates: tuple[Candidate, ...], evidence: Evidence, width: float, scale: float
+    candidates: tuple[Candidate, ...], evidence: Evidence, width: float, settled: bool
 ) -> tuple[Candidate, ...]:
     """The chance that each candidate is picked.
 
@@ -171,7 +172,7 @@ def _with_propensities(
     in proportion to novelty (1 - n / FAMILIAR) and exp(-lost reward / TEMPERATURE).
     """
     open_ = [c for c in candidates if not c.excluded]
-    spread = [width * scale * _deviation(c, evidence) for c in open_]
+    spread = [width * _deviation(c, evidence, settled) for c in open_]
     chances = exploration.chances([c.reward for c in open_], spread)
     novelty = [max(0.0, 1 - evidence.dimension[c.profile].n / FAMILIAR) for c in open_]
     weights = [
@@ -192,14 +193,14 @@ def _with_propensities(
 DEFAULT_WIDTH = OrchestratorSettings().exploration
 
 
-def _deviation(candidate: Candidate, evidence: Evidence) -> float:
+def _deviation(candidate: Candidate, evidence: Evidence, settled: bool) -> float:
     """Posterior standard deviation of what is expected on average, which outcomes reduce."""
     share = candidate.expected * (1 - candidate.expected)
     n = evidence.strength[candidate.profile] + candidate.strength
     spread = math.sqrt(max(0.02, share) / (1 + n))
     if candidate.profile in evidence.changes:
         return RECHECK * spread
-    return spread if evidence.changes else spread / math.sqrt(1 + n / SETTLED)
+    return spread / math.sqrt(1 + n / SETTLED) if settled else spread
 
 
 def _shown(evidence: Evidence) -> tuple[Neighbour, ...]:

@@ -6,7 +6,7 @@ import pytest
 
 from acr.nouns import Task
 from acr.orchestrator.evidence import TASK_LIMIT, Evidence, gather
-from acr.orchestrator.voters import VOTERS, neighbours, own, prior, repository
+from acr.orchestrator.voters import VOTERS, ability, neighbours, own, prior, repository
 from acr.settings import OrchestratorSettings
 from tests.orchestrator.fakes import DAY, FakeMemory, Row, profile, task
 
@@ -114,3 +114,24 @@ def test_an_unsure_dimension_shares_between_two() -> None:
     assert unsure.dimensions == (("bug_fixing", 0.75), ("algorithm", 0.25))
     assert evidence(about=task(confidence=0.5)).dimensions == (("bug_fixing", 1.0),)
     assert evidence(about=task(confidence=0.0, runner_up=None)).dimensions[0][1] == 1.0
+
+
+def test_what_a_profile_does_in_other_dimensions_moves_what_is_expected_here() -> None:
+    rows = [Row("a", 1.0, dimension="algorithm"), Row("b", 0.0, dimension="algorithm")] * 10
+    vote = ability.vote(evidence(*rows))
+    expected = prior.vote(evidence()).scores["a"][0]
+    assert vote.scores["a"][0] > expected > vote.scores["b"][0]
+    assert vote.scores["a"][1] < 10
+
+
+def test_outcomes_in_the_same_dimension_are_not_counted_as_ability() -> None:
+    assert ability.vote(evidence(Row("a", 1.0))).scores == {}
+
+
+def test_a_neighbour_of_an_easier_kind_does_not_flatter() -> None:
+    """What counts is the distance from the level of its own kind."""
+    easy = [Row("a", 1.0, dimension="algorithm", task=f"e{n}") for n in range(50)]
+    like = Row("a", 1.0, dimension="algorithm", task="near", vector=(1.0, 0.0))
+    vote = neighbours.vote(evidence(*easy, like, about=SIMILAR))
+    level = evidence(*easy, about=SIMILAR).level("a", "bug_fixing")
+    assert vote.scores["a"][0] == pytest.approx(level, abs=0.1)
