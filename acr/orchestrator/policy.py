@@ -29,7 +29,7 @@ TEMPERATURE = 0.2
 RECHECK = 4.0
 """How much wider the posterior of a profile is that seems to have changed: chance may have
 deceived, and only more outcomes can tell."""
-SETTLED = 200.0
+SETTLED = 600.0
 """Outcomes from which exploration fades faster than uncertainty: what is left to learn is small
 against what trying it costs. Not so when one has changed, or has failed at this very task."""
 SHOWN = 10
