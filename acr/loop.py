@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from acr import agents, git, lock, settings
-from acr.errors import AgentError, NothingAllowedError, SandboxError, SettingsError
+from acr.errors import AcrError, AgentError, NothingAllowedError, SandboxError, SettingsError
 from acr.nouns import (
     Attempt,
     Decision,
@@ -29,12 +29,23 @@ from acr.orchestrator.rules import Pins
 from acr.settings import Settings
 
 if TYPE_CHECKING:
+    from acr.context.dimension import Reader
     from acr.context.embedding import Embedder
     from acr.memory.store import Memory
     from acr.verifier.signals.judge import Judge, Said
     from acr.verifier.verdict import Baseline
 
-__all__ = ["Ask", "Observer", "Result", "ask", "choose", "open_memory", "run", "run_folder"]
+__all__ = [
+    "Ask",
+    "Observer",
+    "Result",
+    "ask",
+    "choose",
+    "open_memory",
+    "reader",
+    "run",
+    "run_folder",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,18 @@ def run(wanted: Ask, config: Settings, observer: Observer) -> Result:
                 return tries.until_done()
 
 
+def reader(config: Settings) -> Reader:
+    """Who says what kind a prompt is: the shipped model, else the nearest descriptions."""
+    from acr.context.dimension import Nearest
+    from acr.context.embedding import load
+    from acr.orchestrator import model
+
+    try:
+        return model.load()
+    except AcrError:  # acr doctor says why
+        return Nearest(load(config.embedding))
+
+
 def ask(
     prompt: str, cwd: Path, config: Settings, embedder: Embedder, dimension: str | None = None
 ) -> tuple[Task, Repository]:
@@ -111,7 +134,7 @@ def ask(
 
     repository = find(cwd, config)
     text = human_ask(prompt)
-    kind = classify(text, embedder)
+    kind = classify(text, reader(config))
     task = Task(
         id=secrets.token_hex(5),
         created=time.time(),
