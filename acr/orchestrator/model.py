@@ -54,14 +54,13 @@ class Model:
         """Raises AcrError when `path` is no such file, or not the one that `sha256` names."""
         from acr.orchestrator.gguf import Gguf
 
-        self.path, self.id = path, sha256 or path.name
+        self.path = path
         try:
             if sha256:
                 _check(path, sha256)
             self._file = Gguf(path)
             self._labels = _labels(self._file)
             self._tokens = Tokens(str(self._file.values["tokenizer.huggingface.json"]))
-            self._known = self._file.shape("token_embd.weight")[0]
         except OSError as e:
             raise AcrError(f"{path}: {e.strerror or e}; {REINSTALL}") from None
         except (ValueError, KeyError, TypeError) as e:
@@ -100,7 +99,7 @@ class Model:
             raise AcrError(f"{self.path} is not complete ({e}); {REINSTALL}") from None
 
     def _reading(self, ids: tuple[int, ...]) -> Reading:
-        if len(set(ids) - self._tokens.signs) == 0:
+        if not set(ids) - self._tokens.signs:
             even = 1 / len(DIMENSIONS)
             return Reading(dict.fromkeys(DIMENSIONS, even), 0.5, {}, {}, "nothing to read")
         try:

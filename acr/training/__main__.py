@@ -53,6 +53,7 @@ def make(folder: Path, out: Path, epochs: int | None = None) -> dict[str, Any]:
     out.mkdir(parents=True, exist_ok=True)
     examples = {
         "prompts": data.prompts(),
+        "plain": data.plain(),
         "commits": data.commits(folder),
         "matrix": data.matrix(folder),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import tomllib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,8 +15,20 @@ from typing import Any
 from acr.errors import UsageError
 from acr.nouns import DIMENSIONS, TIERS
 
-__all__ = ["COMMITS_TEST", "DATA", "TEST", "VALIDATION", "Example", "commits", "matrix", "prompts"]
+__all__ = [
+    "COMMITS_TEST",
+    "DATA",
+    "TEST",
+    "VALIDATION",
+    "Example",
+    "commits",
+    "matrix",
+    "plain",
+    "prompts",
+]
 
+PLAIN = 0.3
+"""Difficulty of what is asked in a few words."""
 FIX = "train from a checkout, and name the benchmark's folder"
 DATA = Path(__file__).parent / "data"
 VALIDATION = ("student", "maintainer", "slavic", "architect", "symfony", "legacy")
@@ -72,6 +85,15 @@ def prompts(path: Path = DATA / "prompts.jsonl") -> list[Example]:
             )
         )
     return found
+
+
+def plain() -> list[Example]:
+    """What everybody asks for in a few words: the shipped descriptions and more like them."""
+    rows = (DATA / "plain.psv").read_text(encoding="utf-8").splitlines()
+    found = [tuple(row.split("|", 2)) for row in rows]
+    described = tomllib.loads((DATA.parents[1] / "data" / "dimensions.toml").read_text("utf-8"))
+    found += [(name, "", text) for name, texts in described.items() for text in texts]
+    return [Example(text, "plain", name, PLAIN, human=human or "en") for name, human, text in found]
 
 
 def commits(folder: Path) -> list[Example]:

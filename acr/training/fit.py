@@ -38,7 +38,7 @@ WATCHED = 6
 class Plan:
     """How the encoder is fine-tuned; the defaults are those of the shipped model."""
 
-    epochs: int = 6
+    epochs: int = 4
     workers: int = 2
     batch: int = 16
     rate: float = 1.2e-4
@@ -55,7 +55,7 @@ class Plan:
     """The same in the last epoch."""
     benchmark: int = 60
     """Benchmark tasks per epoch; they shape the features, the outputs are fitted afterwards."""
-    commits: int = 600
+    commits: int = 1200
     """Commit subjects per epoch."""
     cooling: float = 0.6
     """Share of the training in which the rate falls to nothing."""
@@ -201,6 +201,7 @@ class _Worker:
         rng = random.Random(f"{self.plan.seed}-{epoch}")  # noqa: S311  # to be repeatable
         chosen = [
             *self.learned["prompts"],
+            *(self.learned["plain"] * 2),
             *rng.sample(self.learned["commits"], self.plan.commits),
             *rng.sample(self.learned["matrix"], self.plan.benchmark),
         ]
@@ -271,7 +272,7 @@ def _loss(logits: Tensor, rows: list[_Row], plan: Plan) -> Tensor:
         elif example.difficulty is None:
             four = [DIMENSIONS.index(name) for name in FOUR]
             label = torch.tensor(FOUR.index(str(example.dimension)))
-            loss = loss + 0.4 * functional.cross_entropy(logits[i, four], label)
+            loss = loss + 0.6 * functional.cross_entropy(logits[i, four], label)
         else:
             label = torch.tensor(DIMENSIONS.index(str(example.dimension)))
             loss = loss + functional.cross_entropy(

@@ -52,6 +52,8 @@ def extend(tokenizer: str, seen: Iterable[Example], table: Tensor) -> tuple[str,
     from tokenizers import Tokenizer
 
     made: Any = Tokenizer.from_str(tokenizer)
+    made.no_padding()
+    made.no_truncation()
     known: dict[str, int] = made.get_vocab()
     meanings: dict[str, list[Tensor]] = defaultdict(list)
     for word, english in Glossary().meanings():

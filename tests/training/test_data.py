@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from pathlib import Path
@@ -28,6 +29,14 @@ def test_there_are_thousands_of_prompts_of_every_kind() -> None:
 def test_prompts_whose_labels_differ_are_not_learned() -> None:
     raw = (data.DATA / "prompts.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(raw) > len(ROWS)
+
+
+def test_plain_requests_cover_every_kind_and_are_not_among_the_held_out_ones() -> None:
+    plain = data.plain()
+    assert {row.dimension for row in plain} == set(DIMENSIONS)
+    path = Path(__file__).parents[1] / "context" / "prompts.jsonl"
+    held_out = {json.loads(line)["prompt"] for line in path.read_text("utf-8").splitlines()}
+    assert not held_out & {row.text for row in plain}
 
 
 def test_a_persona_is_in_one_split_only() -> None:
