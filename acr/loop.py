@@ -30,12 +30,23 @@ from acr.orchestrator.rules import Pins
 from acr.settings import Settings
 
 if TYPE_CHECKING:
+    from acr.context.dimension import Reader
     from acr.context.embedding import Embedder
     from acr.memory.store import Memory
     from acr.verifier.signals.judge import Judge, Said
     from acr.verifier.verdict import Baseline
 
-__all__ = ["Ask", "Observer", "Result", "ask", "choose", "open_memory", "run", "run_folder"]
+__all__ = [
+    "Ask",
+    "Observer",
+    "Result",
+    "ask",
+    "choose",
+    "open_memory",
+    "reader",
+    "run",
+    "run_folder",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +119,18 @@ def run(wanted: Ask, config: Settings, observer: Observer) -> Result:
                 return tries.until_done()
 
 
+def reader(config: Settings) -> Reader:
+    """Who says what kind a prompt is: the shipped model, else the nearest descriptions."""
+    from acr.context.dimension import Nearest
+    from acr.context.embedding import load
+    from acr.orchestrator import model
+
+    try:
+        return model.load()
+    except AcrError:  # acr doctor says why
+        return Nearest(load(config.embedding))
+
+
 def ask(
     prompt: str, cwd: Path, config: Settings, embedder: Embedder, dimension: str | None = None
 ) -> tuple[Task, Repository]:
@@ -117,8 +140,7 @@ def ask(
 
     repository = find(cwd, config)
     text = human_ask(prompt)
-    vector = embedder.embed([text])[0]
-    kind = classify(text, embedder, vector)
+    kind = classify(text, reader(config))
     task = Task(
         id=secrets.token_hex(5),
         created=time.time(),
@@ -130,7 +152,7 @@ def ask(
         difficulty=kind.difficulty,
         repository=repository.id,
         root=str(repository.root),
-        embedding=vector,
+        embedding=embedder.embed([text])[0],
         embedder=embedder.id,
     )
     return task, repository

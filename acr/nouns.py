@@ -30,6 +30,7 @@ __all__ = [
     "Pair",
     "Price",
     "Profile",
+    "Reading",
     "Recent",
     "Repository",
     "Signal",
@@ -91,6 +92,22 @@ class Classification:
     difficulty: float
     """0 (trivial) .. 1 (hard), a guess from the prompt alone."""
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a model reads in a prompt."""
+
+    dimensions: Mapping[str, float]
+    """Share per dimension, summing to 1."""
+    difficulty: float
+    """0..1: how likely a model of average ability fails."""
+    tiers: Mapping[str, float]
+    """Expected score, 0..1, of each price class's models; empty when nothing can be said."""
+    models: Mapping[str, float]
+    """Expected score, 0..1, of each model that the benchmark measured; empty likewise."""
+    reason: str
+    """What read it, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 BASE = frozenset({"errors", "files", "git", "lock", "nouns", "settings"})
 ROOMS = frozenset({"agents", "context", "memory", "orchestrator", "verifier"})
 ABOVE = {
+    "training": BASE | {"memory", "orchestrator"},
     "loop": BASE | ROOMS,
     "bench": BASE | ROOMS,
     "cli": BASE | ROOMS | {"bench", "loop"},
@@ -42,6 +43,8 @@ MADE_OF_IT = {"acr.memory.schema": "sqlite_utils"}
 """Modules that declare things with a heavy package's decorators; imported late themselves."""
 NOT_AT_START = ("docker", "fastembed", "llama_cpp", "numpy", "onnxruntime")
 MODULES = sorted((ROOT / "acr").rglob("*.py"))
+FOR_TRAINING = {"gguf", "safetensors", "torch"}
+"""Packages of the extra `train`; nothing that users run imports them."""
 
 
 def _name(path: Path) -> str:
@@ -122,6 +125,11 @@ def test_heavy_packages_are_imported_where_they_are_used() -> None:
 def test_one_module_imports_llama() -> None:
     users = [_name(p) for p in MODULES if any(n.startswith("llama_cpp") for n in _imported(p))]
     assert users in ([], ["acr.orchestrator.llama"])
+
+
+def test_only_training_needs_what_training_needs() -> None:
+    users = {_name(p) for p in MODULES if FOR_TRAINING & {n.split(".")[0] for n in _imported(p)}}
+    assert {name.rpartition(".")[0] for name in users} == {"acr.training"}
 
 
 def test_scripts_that_agents_execute_need_nothing_but_python() -> None:

@@ -363,6 +363,7 @@ def _matrix(results: Path | None, tasks: Path | None) -> Matrix:
         if tasks is not None:
             raise UsageError("--tasks belongs to --matrix; name your results with it")
         return shipped()
+    from acr import loop
     from acr.bench import own
     from acr.context.dimension import classify_many
     from acr.context.embedding import load
@@ -371,7 +372,10 @@ def _matrix(results: Path | None, tasks: Path | None) -> Matrix:
         return load(settings.load().embedding)
 
     return own.load(
-        results, tasks, embedder, lambda ps: [c.dimension for c in classify_many(ps, embedder())]
+        results,
+        tasks,
+        embedder,
+        lambda ps: [c.dimension for c in classify_many(ps, loop.reader(settings.load()))],
     )
 
 

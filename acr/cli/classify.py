@@ -31,17 +31,17 @@ def classify(
     as_json: AsJson = False,
 ) -> None:
     """Shows dimension, confidence, language and difficulty of a prompt."""
+    from acr import loop
     from acr.cli.console import clean, emit_json, out
     from acr.cli.prompt import read_prompt
     from acr.context import dimension
-    from acr.context.embedding import load
 
     argument = " ".join(prompt) if prompt else None
     if jsonl:
         _lines(argument, file)
         return
     text = read_prompt(argument, file)
-    found = dimension.classify(text, load(settings.load().embedding))
+    found = dimension.classify(text, loop.reader(settings.load()))
     if as_json:
         emit_json(_row(found))
         return
@@ -52,15 +52,15 @@ def classify(
 
 
 def _lines(argument: str | None, file: Path | None) -> None:
+    from acr import loop
     from acr.context import dimension
-    from acr.context.embedding import load
 
     if argument and file:
         raise UsageError("a file and --file are both given; leave one of them out")
     path = argument or str(file or "-")
     with sys.stdin.buffer if path == "-" else open(path, "rb") as stream:
         prompts = _prompts(stream, "standard input" if path == "-" else path)
-        for found in dimension.classify_many(prompts, load(settings.load().embedding)):
+        for found in dimension.classify_many(prompts, loop.reader(settings.load())):
             sys.stdout.write(json.dumps(_row(found), ensure_ascii=False) + "\n")
 
 

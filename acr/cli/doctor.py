@@ -221,6 +221,24 @@ def _llama(_: Settings) -> Iterator[Finding]:
     yield Finding("llama", "ok" if works else "warning", detail)
 
 
+def _orchestrator(_: Settings) -> Iterator[Finding]:
+    """A prompt is really read by the shipped model."""
+    from acr.orchestrator import model
+
+    begun = time.monotonic()
+    try:
+        opened = model.load()
+    except AcrError as e:
+        detail, fix = str(e).rsplit("; ", 1)
+        yield Finding("orchestrator", "warning", detail, _sentence(fix))
+        return
+    opened.scores(["fix the failing test"])
+    took = time.monotonic() - begun
+    how = "llama.cpp" if opened.backend == "llama" else f"numpy ({opened.why})"
+    size = f"{opened.path.stat().st_size / MIB:.0f} MiB"
+    yield Finding("orchestrator", "ok", f"{opened.path.name}, {size}, {took:.1f} s cold, by {how}")
+
+
 def _sandbox(config: Settings) -> Iterator[Finding]:
     """Each engine runs a trivial command; one that works is enough."""
     from acr.verifier.sandbox import engines
@@ -324,6 +342,7 @@ CHECKS: tuple[Check, ...] = (
     _memory,
     _embedder,
     _llama,
+    _orchestrator,
     _sandbox,
     _agents,
     _profiles,

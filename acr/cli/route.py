@@ -23,8 +23,8 @@ from acr.cli.run import (
 )
 
 if TYPE_CHECKING:
-    from acr.context.embedding import Embedder
     from acr.nouns import Decision, Task
+    from acr.settings import Settings
 
 __all__ = ["app"]
 
@@ -69,9 +69,8 @@ def route(
     config = override(settings.load(), prefer=prefer)
     text, where = read_prompt(" ".join(prompt) if prompt else None, file), folder(cwd)
     kind = known_dimension(dimension)
-    embedder = load(config.embedding)
     with loop.open_memory(config) as memory:
-        task, _ = loop.ask(text, where, config, embedder, kind)
+        task, _ = loop.ask(text, where, config, load(config.embedding), kind)
         pins = Pins(profile=profile, model=model, agent=agent)
         decision, chosen = loop.choose(task, memory, config, pins=pins, seed=seed)
         if record:
@@ -82,7 +81,7 @@ def route(
             {
                 "recorded": task.id if record else None,
                 "task": replace(task, embedding=None),
-                "classification": _classification(task, embedder),
+                "classification": _classification(task, config),
                 "decision": decision,
                 "profile": chosen,
                 "frontier": along(decision) if frontier else None,
@@ -123,7 +122,8 @@ def _print_frontier(decision: Decision) -> None:
     out().print(shown)
 
 
-def _classification(task: Task, embedder: Embedder) -> Any:
+def _classification(task: Task, config: Settings) -> Any:
+    from acr import loop
     from acr.context.dimension import classify
 
-    return classify(task.prompt, embedder, task.embedding)
+    return classify(task.prompt, loop.reader(config))

@@ -1,4 +1,7 @@
-"""What kind of request a prompt is: nearest descriptions and examples, plus cues of the wording."""
+"""What kind of request a prompt is, as a reader of prompts sees it.
+
+Without a model the nearest descriptions and examples, plus cues of the wording, have to do.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ import tomllib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from acr import settings
 from acr.context.embedding import Embedder
-from acr.nouns import DIMENSIONS, Classification
+from acr.nouns import DIMENSIONS, Classification, Reading
 
-__all__ = ["classify", "classify_many", "human_ask"]
+__all__ = ["Nearest", "Reader", "classify", "classify_many", "human_ask"]
 
 NEAREST = 3
 """Texts of a dimension that count, nearest first."""
@@ -166,42 +169,64 @@ def human_ask(text: str) -> str:
     return HARNESS.sub("", text).replace("\0", "").strip() or text.strip()
 
 
-def classify(
-    prompt: str, embedder: Embedder, vector: Sequence[float] | None = None
-) -> Classification:
-    """The kind of request; every text gets an answer, an odd one with low confidence.
+class Reader(Protocol):
+    """Says of prompts what kind they are and how hard: the orchestrator's model, or Nearest."""
 
-    `vector` is the embedding of the human ask in it, where that is at hand.
-    """
-    ask = human_ask(prompt)
-    return _classified(ask, vector or embedder.embed([ask])[0], embedder)
+    def scores(self, prompts: Sequence[str]) -> list[Reading]:
+        """One reading per prompt, in order."""
 
 
-def classify_many(prompts: Iterable[str], embedder: Embedder) -> Iterator[Classification]:
+def classify(prompt: str, reader: Reader) -> Classification:
+    """The kind of request; every text gets an answer, an odd one with low confidence."""
+    return next(classify_many([prompt], reader))
+
+
+def classify_many(prompts: Iterable[str], reader: Reader) -> Iterator[Classification]:
     """One classification per prompt, in order, read and answered in batches."""
     texts = iter(prompts)
     while batch := list(itertools.islice(texts, BATCH)):
         asks = [human_ask(text) for text in batch]
-        for ask, vector in zip(asks, embedder.embed(asks), strict=True):
-            yield _classified(ask, vector, embedder)
+        for ask, reading in zip(asks, reader.scores(asks), strict=True):
+            yield _classified(ask, reading)
 
 
-def _classified(ask: str, vector: Sequence[float], embedder: Embedder) -> Classification:
-    seen = ask if len(ask) <= LOOKED_AT else ask[: LOOKED_AT // 2] + ask[-LOOKED_AT // 2 :]
-    near = _similarities(vector, embedder)
-    cues = _cues(seen)
-    scores = _softmax({d: SHARPNESS * near[d] + cues.get(d, 0.0) for d in DIMENSIONS})
+def _classified(ask: str, reading: Reading) -> Classification:
+    scores = reading.dimensions
     best, second = sorted(scores, key=lambda d: -scores[d])[:2]
-    why = "wording and similarity" if best in cues else "similarity"
     return Classification(
         dimension=best,
         confidence=scores[best],
         runner_up=second,
         scores=scores,
-        language=_language(seen),
-        difficulty=_difficulty(seen, best),
-        reason=f"{why}; next is {second} at {scores[second]:.0%}",
+        language=_language(_ends(ask)),
+        difficulty=round(reading.difficulty, 3),
+        reason=f"{reading.reason}; next is {second} at {scores[second]:.0%}",
     )
+
+
+class Nearest:
+    """Reads prompts by their nearest descriptions; knows nothing of tiers and models."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    def scores(self, prompts: Sequence[str]) -> list[Reading]:
+        """One reading per prompt, in order."""
+        vectors = self._embedder.embed(prompts)
+        return [self._read(p, v) for p, v in zip(prompts, vectors, strict=True)]
+
+    def _read(self, prompt: str, vector: Sequence[float]) -> Reading:
+        seen = _ends(prompt)
+        near, cues = _similarities(vector, self._embedder), _cues(seen)
+        shares = _softmax({d: SHARPNESS * near[d] + cues.get(d, 0.0) for d in DIMENSIONS})
+        best = max(shares, key=shares.__getitem__)
+        why = "wording and similarity" if best in cues else "similarity"
+        return Reading(shares, _difficulty(seen, best), {}, {}, why)
+
+
+def _ends(text: str) -> str:
+    """What cues, language and difficulty look at."""
+    return text if len(text) <= LOOKED_AT else text[: LOOKED_AT // 2] + text[-LOOKED_AT // 2 :]
 
 
 def _similarities(vector: Sequence[float], embedder: Embedder) -> dict[str, float]:

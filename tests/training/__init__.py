@@ -1,0 +1,1 @@
+"""The training: from data to a model that acr can read."""
