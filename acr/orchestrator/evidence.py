@@ -242,7 +242,7 @@ class Evidence:
         base = self.expected(*key)
         if tally is None:
             return base
-        return (LEVEL * base + tally.score) / (LEVEL + tally.weight)
+        return min(1.0, (LEVEL * base + tally.score) / (LEVEL + tally.weight))
 
     def _joined(self, cells: Cells) -> dict[str, Tally]:
         made = {p.name: Tally() for p in self.profiles}

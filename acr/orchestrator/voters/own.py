@@ -13,7 +13,7 @@ __all__ = ["counts", "vote"]
 def vote(evidence: Evidence) -> Vote:
     """A vote on each profile with verified outcomes, weighted by how they were verified."""
     scores = {
-        name: (tally.score / tally.weight, tally.weight * evidence.fade(name))
+        name: (min(1.0, tally.score / tally.weight), tally.weight * evidence.fade(name))
         for name, tally in evidence.dimension.items()
         if tally.weight > 0
     }

@@ -17,6 +17,6 @@ def vote(evidence: Evidence) -> Vote:
         strength = HERE * here.weight + ELSEWHERE * elsewhere.weight
         if strength > 0:
             score = (HERE * here.score + ELSEWHERE * elsewhere.score) / strength
-            scores[profile.name] = (score, strength * evidence.fade(profile.name))
+            scores[profile.name] = (min(1.0, score), strength * evidence.fade(profile.name))
     seen = counts([*evidence.here.values(), *evidence.elsewhere.values()])
     return Vote("repository", scores, f"in this repository: {seen}")

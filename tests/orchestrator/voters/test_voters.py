@@ -135,3 +135,10 @@ def test_a_neighbour_of_an_easier_kind_does_not_flatter() -> None:
     vote = neighbours.vote(evidence(*easy, like, about=SIMILAR))
     level = evidence(*easy, about=SIMILAR).level("a", "bug_fixing")
     assert vote.scores["a"][0] == pytest.approx(level, abs=0.1)
+
+
+def test_scores_with_handicaps_added_stay_rates() -> None:
+    """A win after others had failed counts for more than one in sums, never in a vote."""
+    seen = evidence(*[Row("a", 1.3, task="t1", vector=(1.0, 0.0))] * 9, about=SIMILAR)
+    assert all(0 <= score <= 1 for vote in VOTERS for score, _ in vote(seen).scores.values())
+    assert seen.level("a", "bug_fixing") <= 1
