@@ -22,7 +22,7 @@ from tests.orchestrator.fakes import DAY, profile, task
 
 SIZE = 384
 PROFILES = tuple(profile(f"p{i}", f"model-{i // 2}") for i in range(20))
-PARTS = ("neighbours", "statistics", "snapshot")
+PARTS = ("totals", "recent", "neighbours", "statistics", "snapshot")
 PRICES = {p.name: Price(input=1 + i, output=5 + i) for i, p in enumerate(PROFILES)}
 
 

@@ -31,7 +31,7 @@ from acr.nouns import (
 
 __all__ = ["Judged", "Memory", "Record"]
 
-OVERSAMPLED = 4
+OVERSAMPLED = 2
 """Similar tasks read per neighbour wanted: some have no judged attempt."""
 SHORT = 200
 """Characters of a neighbour's prompt."""
