@@ -46,6 +46,7 @@ __all__ = [
     "VerdictStatus",
     "Vote",
     "from_json",
+    "pooled",
     "to_json",
 ]
 
@@ -290,13 +291,18 @@ class Decision:
     def handicap(self) -> float:
         """How much less was expected of the chosen one because others had failed at the task,
         0..1: what is added to its score where it counts as one of many."""
-        heard = [v.scores[self.chosen] for v in self.votes if self.chosen in v.scores]
-        strength = math.fsum(weight for _, weight in heard)
         now = next((c.expected for c in self.candidates if c.profile == self.chosen), None)
-        if not self.tried or not strength or now is None:
+        if not self.tried or now is None:
             return 0.0
-        usual = math.fsum(score * weight for score, weight in heard) / strength
-        return max(0.0, usual - now)
+        return max(0.0, pooled(self.votes, self.chosen)[0] - now)
+
+
+def pooled(votes: Iterable[Vote], profile: str) -> tuple[float, float]:
+    """(posterior mean, strength) of a profile over the votes; (0, 0) where nobody voted on it."""
+    heard = [vote.scores[profile] for vote in votes if profile in vote.scores]
+    strength = math.fsum(weight for _, weight in heard)
+    mean = math.fsum(score * weight for score, weight in heard) / strength if strength else 0.0
+    return mean, strength
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,17 @@ def main() -> None:
         for words in (18, 62, 254):
             print(f"  {words + 2} tokens: {_latency(model, words):.1f} ms")
     held = [e for e in prompts() if e.split == "test"]
-    _accuracy("the model", Model(PATH), held)
-    _accuracy("nearest descriptions and cues", Nearest(load(EmbeddingSettings())), held)
+    parts = {
+        "all": held,
+        "not in English": [e for e in held if e.human != "en"],
+        "misleading words": [e for e in held if "misleading" in e.tags],
+    }
+    for name, reader in (
+        ("the model", Model(PATH)),
+        ("nearest descriptions and cues", Nearest(load(EmbeddingSettings()))),
+    ):
+        for part, examples in parts.items():
+            _accuracy(f"{name}, {part}", reader, examples)
 
 
 def _latency(model: Model, words: int) -> float:

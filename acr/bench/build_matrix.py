@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from acr.bench.matrix import NOTHING, SPACE, UNKNOWN
+from acr.bench.matrix import NOTHING, UNKNOWN
 from acr.errors import UsageError
 from acr.orchestrator.build_prior import tier_of_price
 
@@ -27,8 +27,6 @@ FILES = {"id_probing.csv.gz": "", "id_test.csv.gz": "test", "ood176.csv.gz": "oo
 OTHER_NAMES = {"he": "humaneval", "hex": "humaneval", "multiple": "humaneval"}
 """Sources that are other forms of one collection of items."""
 NUMBER = re.compile(r"(humaneval|bigcodebench|mbpp)\D{0,16}(\d+)", re.I)
-LEVELS = 127 * 4
-"""Steps per unit of a component; vectors hardly leave ±0.25."""
 
 
 def item(task: str) -> str:
@@ -151,10 +149,11 @@ def _vectors(texts: Sequence[str]) -> Any:
     import numpy as np
 
     from acr.context.embedding import load
+    from acr.memory.vectors import quantise
     from acr.settings import EmbeddingSettings
 
-    embedded = np.array(load(EmbeddingSettings(SPACE)).embed(texts))
-    return np.clip(np.round(embedded * LEVELS), -127, 127).astype(np.int8)
+    embedded = load(EmbeddingSettings()).embed(texts)
+    return np.stack([np.frombuffer(quantise(vector), np.int8) for vector in embedded])
 
 
 if __name__ == "__main__":

@@ -107,7 +107,6 @@ def cold(
     repetitions: int = 12,
     length: int = 600,
     seed: int = 0,
-    tick: Callable[[], None] = lambda: None,
 ) -> Cold:
     """Pools of four models, of which only tier and price are known, on streams of ID tasks."""
     import numpy as np
@@ -124,7 +123,7 @@ def cold(
             router = _acr(tasks, seed + n, known=learned)
             if learned:
                 router.fit(probing.columns(pool))
-            regret = best - _earned(stream(tasks, router, seed=seed + n, progress=tick))
+            regret = best - _earned(stream(tasks, router, seed=seed + n))
             (fitted if learned else rates).append(regret)
     goal = float(np.mean(fitted))
     smooth = _windows(np.mean(rates, axis=0))
@@ -143,7 +142,6 @@ def drift(
     repetitions: int = 6,
     length: int = 900,
     seed: int = 0,
-    tick: Callable[[], None] = lambda: None,
 ) -> Drift:
     """The scores of the best and the worst model are swapped in the middle of an ID stream."""
     import numpy as np
@@ -166,7 +164,7 @@ def drift(
             router.fit(probing)
             if not learns:
                 router = _Frozen(router)
-            regret = reachable - _earned(stream(tasks, router, seed=seed + n, progress=tick))
+            regret = reachable - _earned(stream(tasks, router, seed=seed + n))
             (learning if learns else frozen).append(regret)
     half = length // 2
     before = float(np.mean([r[:half] for r in learning]))

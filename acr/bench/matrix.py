@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acr.nouns import Price, Tier
+from acr.settings import EmbeddingSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +24,6 @@ __all__ = ["SHIPPED", "Matrix", "shipped"]
 
 DATA = Path(__file__).parents[1] / "data" / "coderouterbench"
 SHIPPED, VECTORS = DATA / "matrix.npz", DATA / "vectors.npz"
-SPACE = "acr/all-MiniLM-L6-v2-int8"
-"""The embedder whose space the shipped vectors are in."""
 UNKNOWN = 2**32 - 1
 """Stands for a number of tokens that was not published."""
 NOTHING = 255
@@ -126,7 +125,7 @@ def shipped() -> Matrix:
             cost=_cost(data["input"], data["output"], prices),
             vectors=np.where((rows >= 0)[:, None], vectors[rows], np.float32(0)),
             overlap=data["overlap"],
-            embedder=SPACE,
+            embedder=EmbeddingSettings().model,
             peers=peers,
             about=about,
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from acr.bench.replay import PASS
 from acr.nouns import Neighbour, Pair, Recent, Statistic
+from acr.orchestrator.evidence import Tally
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,19 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ReplayMemory"]
 
-PASS = 0.5
-"""Score from which a task counts as solved."""
 KEPT = 1000
 """Latest outcomes that can be asked for."""
-
-
-@dataclass(slots=True)
-class _Sum:
-    n: int = 0
-    wins: int = 0
-    score: float = 0.0
-    cost: float = 0.0
-    cost_n: int = 0
 
 
 class ReplayMemory:
@@ -41,7 +31,7 @@ class ReplayMemory:
     def __init__(self, size: int, most: int = 20_000) -> None:
         import numpy as np
 
-        self._sums: dict[tuple[str, str], _Sum] = defaultdict(_Sum)
+        self._sums: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self._pairs: dict[str, dict[tuple[str, str], list[float]]] = defaultdict(dict)
         self._latest: deque[Recent] = deque(maxlen=KEPT)
         self._vectors: NDArray[np.float32] = np.zeros((64, size), np.float32)
@@ -186,7 +176,7 @@ class ReplayMemory:
         """How many outcomes it has."""
         return str(self._changes)
 
-    def _statistic(self, key: tuple[str, str], cell: _Sum) -> Statistic:
+    def _statistic(self, key: tuple[str, str], cell: Tally) -> Statistic:
         return Statistic(
             profile=key[0],
             agent="replay",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Call", "Played", "Question", "Router", "Verifier", "reward", "stream"]
+__all__ = ["PASS", "Call", "Played", "Question", "Router", "Verifier", "reward", "stream"]
 
 EPSILON_COST = 0.1
 """Reward is score - EPSILON_COST x USD (arXiv 2606.22902)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -82,7 +81,6 @@ class Row:
     """95 % bootstrap intervals over tasks of avg_perf and cum_regret."""
     sd: Mapping[str, float | None]
     """Standard deviation over the orders of avg_perf and cum_regret; None with one order."""
-    seconds: float
     curve: Floats
     """Cumulative regret along the stream, mean over the orders; empty where a cost is unknown."""
 
@@ -158,7 +156,7 @@ def _chosen(tasks: Matrix, plan: Plan, wanted: Sequence[str], fits: bool) -> lis
     return found
 
 
-def make(name: str, tasks: Matrix, seed: int, warm: bool) -> Router:
+def _router(name: str, tasks: Matrix, seed: int, warm: bool) -> Router:
     """A fresh router of this name."""
     if name in ACR:
         setting = ACR[name]
@@ -177,10 +175,9 @@ def _row(
 ) -> Row:
     import numpy as np
 
-    began = time.perf_counter()
     played = []
     for n, order in enumerate(orders):
-        router = make(name, tasks, plan.seed + n, probing is not None)
+        router = _router(name, tasks, plan.seed + n, probing is not None)
         if probing is not None:
             router.fit(probing)
         played.append(
@@ -219,7 +216,6 @@ def _row(
             "avg_perf": _sd(100 * score.mean(1)),
             "cum_regret": _sd(regret.sum(1)) if known else None,
         },
-        seconds=time.perf_counter() - began,
         curve=curve if known else np.zeros(0),
     )
 

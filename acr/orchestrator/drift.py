@@ -46,16 +46,21 @@ class Change:
     """Dimension -> (share of its weight that is left, mean score that counts now)."""
 
 
-def changes(totals: Iterable[Statistic], recent: Sequence[Recent]) -> dict[str, Change]:
-    """Model -> its change; models without one are left out. `recent` is newest first."""
+def changes(
+    totals: Iterable[Statistic], recent: Sequence[Recent], models: Mapping[str, str]
+) -> dict[str, Change]:
+    """Model -> its change; models without one are left out. `recent` is newest first.
+
+    `models` is profile -> model: agents do not always tell which one answered.
+    """
     sums: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
     for row in totals:
-        cell = sums[spelling(row.model), row.dimension]
+        cell = sums[models.get(row.profile) or spelling(row.model), row.dimension]
         cell[0] += row.weight
         cell[1] += row.score
     latest: dict[str, list[Recent]] = defaultdict(list)
     for one in recent:
-        outcomes = latest[spelling(one.model)]
+        outcomes = latest[models.get(one.profile) or spelling(one.model)]
         if one.weight > 0 and len(outcomes) < LONGEST:
             outcomes.append(one)
     tides = _tides(latest, sums)
@@ -101,10 +106,9 @@ def _tides(latest: Mapping[str, Sequence[Recent]], sums: Sums) -> dict[str, floa
     """Model -> mean difference of the other models' latest outcomes from their means, shrunk."""
     missed = {
         model: [
-            one.score - score / weight
+            one.score - cell[1] / cell[0]
             for one in outcomes
-            if (weight := sums[model, one.dimension][0])
-            for score in (sums[model, one.dimension][1],)
+            if (cell := sums[model, one.dimension])[0]
         ]
         for model, outcomes in latest.items()
     }

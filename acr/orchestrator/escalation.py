@@ -107,18 +107,14 @@ def gain(expected: float, variance: float, best: float) -> float:
     """
     width = math.sqrt(variance)
     z = (expected - best) / width
-    density = math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
-    normal = width * density + (expected - best) * 0.5 * math.erfc(-z / math.sqrt(2))
+    normal = width * NORMAL.pdf(z) + (expected - best) * NORMAL.cdf(z)
     return max(0.0, min(expected, 1.0 - best, normal))
 
 
 def _seen(evidence: Evidence, pairs: Sequence[Pair]) -> dict[tuple[str, str], tuple[float, int]]:
     """(one, other) -> (sum of products of scores around the usual ones, tasks), from tasks where
     the other was not only tried because the one had failed: there nothing varies."""
-    level = {
-        p.name: sum(share * evidence.level(p.name, d) for d, share in evidence.dimensions)
-        for p in evidence.profiles
-    }
+    level = {p.name: evidence.mean(evidence.level, p.name) for p in evidence.profiles}
     found = {}
     for pair in pairs:
         a, b = level.get(pair.one), level.get(pair.other)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Protocol
 
 from acr.nouns import Neighbour, Pair, Profile, Recent, Statistic, Task
@@ -37,6 +37,8 @@ ABILITY_LIMIT = 10.0
 """What they can amount to together, in pseudo-observations."""
 OTHER_REPOSITORY = 0.7
 """What is left of an attempt on a similar task when it was in another repository."""
+LEVEL = 3.0
+"""Pseudo-observations of the benchmark in the level of a dimension."""
 RECENT = 400
 """Latest outcomes that are looked at for a change."""
 
@@ -102,7 +104,7 @@ class Tally:
     """USD over `cost_n` attempts."""
     cost_n: int = 0
 
-    def add(self, row: Statistic, part: float) -> None:
+    def add(self, row: Statistic | Tally, part: float) -> None:
         """Adds the row's counts and `part` of its weight."""
         self.weight += part * row.weight
         self.score += part * row.score
@@ -111,16 +113,6 @@ class Tally:
         self.losses += row.losses
         self.cost += row.cost
         self.cost_n += row.cost_n
-
-    def join(self, other: Tally, part: float) -> None:
-        """Adds `other` with `part` of its weight."""
-        self.weight += part * other.weight
-        self.score += part * other.score
-        self.n += other.n
-        self.wins += other.wins
-        self.losses += other.losses
-        self.cost += other.cost
-        self.cost_n += other.cost_n
 
 
 Cells = Mapping[tuple[str, str], Tally]
@@ -160,7 +152,7 @@ class Evidence:
         made = {p.name: Tally() for p in self.profiles}
         for (name, dimension), tally in self.places.items():
             if dimension not in kinds:
-                made[name].join(tally, 1.0)
+                made[name].add(tally, 1.0)
         return made
 
     @cached_property
@@ -211,63 +203,41 @@ class Evidence:
         """
         return TASK_LIMIT / (TASK_LIMIT + self.strength[profile])
 
-    def expected(self, profile: str, dimension: str) -> float:
-        """What the benchmark expects of a profile in a dimension, 0..1."""
-        return self._known[profile, dimension]
+    @cached_property
+    def expected(self) -> Callable[[str, str], float]:
+        """(profile, dimension) -> what the benchmark expects of it there, 0..1."""
+        shipped, named = benchmark.load(), {p.name: p for p in self.profiles}
 
-    def level(self, profile: str, dimension: str) -> float:
-        """What a task of a dimension is expected to score with a profile, 0..1: the benchmark
-        and own outcomes pooled; the point from which single outcomes are measured."""
-        return self._levels[profile, dimension]
+        @cache
+        def score(profile: str, dimension: str) -> float:
+            return shipped.expect(named[profile].model, named[profile].tier, dimension).score
+
+        return score
 
     @cached_property
-    def _known(self) -> dict[tuple[str, str], float]:
-        shipped = benchmark.load()
-        return _Filled(
-            lambda key: (
-                shipped.expect(self._named[key[0]].model, self._named[key[0]].tier, key[1]).score
-            )
-        )
+    def level(self) -> Callable[[str, str], float]:
+        """(profile, dimension) -> what a task is expected to score there, 0..1: the benchmark and
+        own outcomes pooled; the point from which single outcomes are measured."""
 
-    @cached_property
-    def _levels(self) -> dict[tuple[str, str], float]:
-        return _Filled(self._level)
+        @cache
+        def pooled(profile: str, dimension: str) -> float:
+            tally = self.cells.get((profile, dimension), Tally())
+            sums = LEVEL * self.expected(profile, dimension) + tally.score
+            return min(1.0, sums / (LEVEL + tally.weight))
 
-    @cached_property
-    def _named(self) -> dict[str, Profile]:
-        return {p.name: p for p in self.profiles}
+        return pooled
 
-    def _level(self, key: tuple[str, str]) -> float:
-        tally = self.cells.get(key)
-        base = self.expected(*key)
-        if tally is None:
-            return base
-        return min(1.0, (LEVEL * base + tally.score) / (LEVEL + tally.weight))
+    def mean(self, of: Callable[[str, str], float], profile: str) -> float:
+        """`expected` or `level` of a profile over the task's dimensions, by their weights."""
+        return sum(share * of(profile, dimension) for dimension, share in self.dimensions)
 
     def _joined(self, cells: Cells) -> dict[str, Tally]:
         made = {p.name: Tally() for p in self.profiles}
         for name, total in made.items():
             for dimension, share in self.dimensions:
                 if tally := cells.get((name, dimension)):
-                    total.join(tally, share)
+                    total.add(tally, share)
         return made
-
-
-LEVEL = 3.0
-"""Pseudo-observations of the benchmark in the level of a dimension."""
-
-
-class _Filled(dict[tuple[str, str], float]):
-    """A dict that works out what is missing."""
-
-    def __init__(self, work: object) -> None:
-        super().__init__()
-        self._work = work
-
-    def __missing__(self, key: tuple[str, str]) -> float:
-        value: float = self._work(key)  # type: ignore[operator]  # a function of the key
-        self[key] = value
-        return value
 
 
 def gather(
@@ -276,7 +246,8 @@ def gather(
     """Reads memory once; "now" is when the task was made, so that a decision can be repeated."""
     totals = memory.totals()
     around = memory.statistics(repository=task.repository)
-    changes = drift.changes(totals, memory.recent(RECENT)) if totals else {}
+    models = {p.name: spelling(p.model) for p in profiles}
+    changes = drift.changes(totals, memory.recent(RECENT), models) if totals else {}
     return Evidence(
         task=task,
         profiles=tuple(profiles),
@@ -284,7 +255,7 @@ def gather(
         cells=_cells(profiles, totals, task.created, changes),
         places=_cells(profiles, around, task.created, changes),
         neighbours=_neighbours(task, memory, settings),
-        changes={p.name: c for p in profiles if (c := changes.get(spelling(p.model)))},
+        changes={p.name: c for p in profiles if (c := changes.get(models[p.name]))},
     )
 
 

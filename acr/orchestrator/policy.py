@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from acr.errors import NothingAllowedError
-from acr.nouns import Candidate, Decision, Neighbour, Price, Profile, Task, Tried, Vote
+from acr.nouns import Candidate, Decision, Neighbour, Price, Profile, Task, Tried, pooled
 from acr.orchestrator import benchmark, costs, escalation, exploration, rules
 from acr.orchestrator.evidence import Evidence, MemoryView, gather
 from acr.orchestrator.rules import Allowed, Pins
@@ -22,8 +22,9 @@ __all__ = ["decide", "replay"]
 FAMILIAR = 5
 """Attempts in the dimension from which a profile is not new any more."""
 FLOOR = 0.02
-"""Chance that goes to profiles that are new, whatever is expected of them, per unit of the
-exploration setting's default."""
+"""Chance that goes to profiles that are new, whatever is expected of them, where exploration is
+set to DEFAULT_WIDTH; in proportion elsewhere."""
+DEFAULT_WIDTH = OrchestratorSettings().exploration
 TEMPERATURE = 0.2
 """Reward difference that makes a try of a new profile e times less likely."""
 RECHECK = 4.0
@@ -66,11 +67,11 @@ def decide(
     cost = costs.expected(evidence, prices)
     allowed = rules.affordable(allowed, cost, settings.budget.per_run, spent)
     epsilon = (settings.orchestrator.epsilon_score, settings.orchestrator.epsilon_cost)
-    pooled = {p.name: _pooled(votes, p.name) for p in evidence.profiles}
-    outlook = {name: (score, score) for name, (score, _) in pooled.items()}
+    mean = {p.name: pooled(votes, p.name) for p in evidence.profiles}
+    outlook = {name: (score, score) for name, (score, _) in mean.items()}
     if tried:
-        outlook = _outlook(tried, pooled, evidence, memory)
-    candidates = _candidates(evidence, pooled, outlook, cost, allowed, epsilon)
+        outlook = _outlook(tried, mean, evidence, memory)
+    candidates = _candidates(evidence, mean, outlook, cost, allowed, epsilon)
     best = candidates[0]
     if tried and best.reward <= 0:
         raise NothingAllowedError(
@@ -107,7 +108,7 @@ def replay(decision: Decision) -> str:
 
 def _candidates(
     evidence: Evidence,
-    pooled: Mapping[str, tuple[float, float]],
+    mean: Mapping[str, tuple[float, float]],
     outlook: Mapping[str, tuple[float, float]],
     cost: Mapping[str, float | None],
     allowed: Allowed,
@@ -128,7 +129,7 @@ def _candidates(
                 agent=profile.agent,
                 model=profile.model,
                 expected=score,
-                strength=pooled[name][1],
+                strength=mean[name][1],
                 cost=cost[name],
                 reward=epsilon[0] * gain + epsilon[1] * counted[name],
                 propensity=0.0,
@@ -138,22 +139,15 @@ def _candidates(
     return tuple(sorted(made, key=lambda c: (bool(c.excluded), -c.reward, c.profile)))
 
 
-def _pooled(votes: Sequence[Vote], name: str) -> tuple[float, float]:
-    """(posterior mean, strength) of a profile; the prior votes on every one."""
-    heard = [vote.scores[name] for vote in votes if name in vote.scores]
-    strength = sum(weight for _, weight in heard)
-    return sum(score * weight for score, weight in heard) / strength, strength
-
-
 def _outlook(
     tried: Sequence[Tried],
-    pooled: Mapping[str, tuple[float, float]],
+    mean: Mapping[str, tuple[float, float]],
     evidence: Evidence,
     memory: MemoryView,
 ) -> dict[str, tuple[float, float]]:
     """(expected score, gain over the best try) per profile, given the scores of those tried."""
     pairs = [pair for dimension, _ in evidence.dimensions for pair in memory.together(dimension)]
-    means = {name: score for name, (score, _) in pooled.items()}
+    means = {name: score for name, (score, _) in mean.items()}
     left = escalation.after(tried, means, evidence, pairs)
     best = max((one.score for one in tried if one.score is not None), default=0.0)
     return {
@@ -188,9 +182,6 @@ def _with_propensities(
         ]
     given = dict(zip((c.profile for c in open_), chances, strict=True))
     return tuple(replace(c, propensity=given.get(c.profile, 0.0)) for c in candidates)
-
-
-DEFAULT_WIDTH = OrchestratorSettings().exploration
 
 
 def _deviation(candidate: Candidate, evidence: Evidence, settled: bool) -> float:

@@ -236,7 +236,7 @@ def test_the_shipped_matrix_is_the_released_one() -> None:
 
 def test_a_published_router_is_beaten_by_what_is_better_and_cheaper() -> None:
     def row(name: str, perf: float, cost: float) -> Row:
-        return Row(name, perf, 0.0, cost, None, 1.0, {}, {}, {}, 0.0, np.zeros(0))
+        return Row(name, perf, 0.0, cost, None, 1.0, {}, {}, {}, np.zeros(0))
 
     found = dominated([row("acr", 50, 10), row("acr-cheap", 48, 5),
                        row("published-a", 47, 6), row("published-b", 47, 5)])  # fmt: skip

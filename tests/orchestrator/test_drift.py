@@ -11,7 +11,7 @@ from tests.orchestrator.fakes import FakeMemory, Row
 
 def found(rows: list[Row]) -> dict[str, float]:
     memory = FakeMemory(rows)
-    return {m: c.shift for m, c in changes(memory.totals(), memory.recent(400)).items()}
+    return {m: c.shift for m, c in changes(memory.totals(), memory.recent(400), {}).items()}
 
 
 def coin(rng: random.Random, model: str, chance: float, n: int) -> list[Row]:
@@ -54,7 +54,14 @@ def test_what_came_before_is_left_a_little_weight_and_moved() -> None:
     change = changes(
         FakeMemory([*old, *[Row("a", 0.0, model="a")] * 30]).totals(),
         [Recent("a", "a", "bug_fixing", 0.0, 1.0)] * 30,
+        {},
     )["a"]
     share, mean = change.cells["bug_fixing"]
     assert share * 530 == LEFT + 30
     assert mean < 0.5
+
+
+def test_a_change_is_noticed_where_the_agent_does_not_tell_its_model() -> None:
+    rows = [Row("p", 1.0)] * 60 + [Row("p", 0.0)] * 30
+    memory = FakeMemory(rows)
+    assert set(changes(memory.totals(), memory.recent(400), {"p": "gpt-x"})) == {"gpt-x"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -33,24 +34,24 @@ MOST = 20_000
 """Newest probing tasks that are learned from where all are compared: the paper's memory."""
 
 
-class OneCall:
+class OneCall(ABC):
     """Calls the available model of the highest value, once."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def fit(self, probing: Matrix) -> None:
+    def fit(self, probing: Matrix) -> None:  # noqa: B027  # a default: some do not learn
         """Learns nothing."""
 
+    @abstractmethod
     def values(self, question: Question) -> Floats:
         """Worth of each model on this task; NaN where there is no way to know."""
-        raise NotImplementedError
 
     def choose(self, question: Question, made: Sequence[Call]) -> int | None:
         """The model of the highest value; None after a call."""
         return None if made else best(self.values(question), question.available)
 
-    def learn(self, question: Question, made: Sequence[Call]) -> None:
+    def learn(self, question: Question, made: Sequence[Call]) -> None:  # noqa: B027  # likewise
         """Learns nothing."""
 
 

@@ -12,9 +12,7 @@ def vote(evidence: Evidence) -> Vote:
     """A vote on each profile that was verified in other dimensions."""
     scores = {}
     for name, (distance, strength) in evidence.ability.items():
-        expected = sum(
-            share * evidence.expected(name, dimension) for dimension, share in evidence.dimensions
-        )
+        expected = evidence.mean(evidence.expected, name)
         moved = min(1.0, max(0.0, expected + distance))
         scores[name] = (moved, strength * evidence.fade(name))
     return Vote("ability", scores, _reason(evidence))

@@ -21,10 +21,7 @@ def vote(evidence: Evidence) -> Vote:
     of another, easier kind does not flatter.
     """
     kinds = {dimension for dimension, _ in evidence.dimensions}
-    level = {
-        p.name: sum(share * evidence.level(p.name, d) for d, share in evidence.dimensions)
-        for p in evidence.profiles
-    }
+    level = {p.name: evidence.mean(evidence.level, p.name) for p in evidence.profiles}
     model = {p.name: spelling(p.model) for p in evidence.profiles}
     sums = {name: [0.0, 0.0] for name in level}
     for (name, dimension), (weight, score) in evidence.nearby.items():
