@@ -234,7 +234,7 @@ def _orchestrator(_: Settings) -> Iterator[Finding]:
         return
     opened.scores(["fix the failing test"])
     took = time.monotonic() - begun
-    how = "llama.cpp" if opened.backend == "llama" else f"numpy ({opened.why})"
+    how = f"{'llama.cpp' if opened.backend == 'llama' else 'numpy'} ({opened.why})"
     size = f"{opened.path.stat().st_size / MIB:.0f} MiB"
     yield Finding("orchestrator", "ok", f"{opened.path.name}, {size}, {took:.1f} s cold, by {how}")
 

@@ -47,7 +47,7 @@ def twin() -> Model:
 
 @needs_llama
 def test_both_backends_say_the_same(twin: Model) -> None:
-    fast = Model(PATH)
+    fast = Model(PATH, backend="llama")
     assert (fast.backend, twin.backend) == ("llama", "numpy")
     for one, other in zip(fast.scores(PROMPTS), twin.scores(PROMPTS), strict=True):
         assert one.dimensions == pytest.approx(other.dimensions, abs=NEAR)
@@ -111,11 +111,31 @@ def test_the_card_names_the_file_that_ships() -> None:
 @needs_llama
 def test_a_model_that_takes_too_long_is_asked_in_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llama, "DEADLINE", -1.0)
-    slow = Model(PATH)
+    slow = Model(PATH, backend="llama")
     (reading,) = slow.scores([PROMPTS[0]])
     assert slow.backend == "numpy"
     assert "no answer within" in slow.why
     assert reading.dimensions
+
+
+@needs_llama
+@pytest.mark.parametrize(
+    ("wide", "blas", "backend"),
+    [
+        (True, True, "llama"),
+        (True, False, "llama"),
+        (False, True, "numpy"),
+        (False, False, "llama"),
+    ],
+)
+def test_the_faster_backend_is_the_default(
+    monkeypatch: pytest.MonkeyPatch, wide: bool, blas: bool, backend: str
+) -> None:
+    monkeypatch.setattr(llama, "wide", lambda: wide)
+    monkeypatch.setattr(model, "_has_blas", lambda: blas)
+    found = Model(PATH)
+    assert found.backend == backend
+    assert ("built without AVX-512" in found.why) == (backend == "numpy")
 
 
 def test_without_llama_the_twin_answers_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
