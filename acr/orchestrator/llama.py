@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -196,18 +197,8 @@ def find(name: str) -> Path:
     repository, _, file = rest.partition("/")
     if not file:
         raise SettingsError(f"{name}: name the file as well: {HUB}OWNER/REPOSITORY/FILE.gguf")
-    from huggingface_hub import hf_hub_download
-
-    def fetched(offline: bool) -> Path:
-        kept = settings.folder("cache", "models")
-        at = f"{owner}/{repository}"
-        return Path(hf_hub_download(at, file, cache_dir=kept, local_files_only=offline))
-
     try:
-        try:
-            path = fetched(True)
-        except FileNotFoundError:
-            path = fetched(False)
+        path = _fetched(f"{owner}/{repository}", file)
     except Exception as e:  # every layer below it raises kinds of its own
         why = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise SettingsError(
@@ -215,6 +206,21 @@ def find(name: str) -> Path:
         ) from None
     check(path)
     return path
+
+
+def _fetched(repository: str, file: str) -> Path:
+    """A file of the hub, from acr's cache when it is there. Raises whatever goes wrong."""
+    import urllib.parse
+    import urllib.request
+
+    from huggingface_hub import constants, hf_hub_download
+
+    kept = settings.folder("cache", "models")
+    with contextlib.suppress(FileNotFoundError):
+        return Path(hf_hub_download(repository, file, cache_dir=kept, local_files_only=True))
+    if not urllib.request.getproxies():  # fails at once, where the hub's client tries for long
+        socket.getaddrinfo(urllib.parse.urlsplit(constants.ENDPOINT).hostname, 443)
+    return Path(hf_hub_download(repository, file, cache_dir=kept))
 
 
 def answer(model: Path, prompt: str) -> str:

@@ -14,7 +14,7 @@ from acr.nouns import Candidate, Decision, Neighbour, Price, Profile, Task, Trie
 from acr.orchestrator import benchmark, costs, escalation, exploration, rules
 from acr.orchestrator.evidence import Evidence, MemoryView, gather
 from acr.orchestrator.rules import Allowed, Pins
-from acr.orchestrator.voters import VOTERS
+from acr.orchestrator.voters import wanted
 from acr.settings import OrchestratorSettings, Settings
 
 __all__ = ["decide", "replay"]
@@ -63,7 +63,7 @@ def decide(
     """
     allowed = rules.allowed(profiles, settings.pool, pins, [one.profile for one in tried])
     evidence = gather(task, profiles, memory, settings.orchestrator)
-    votes = tuple(vote(evidence) for vote in VOTERS)
+    votes = tuple(vote(evidence) for vote in wanted(settings.orchestrator))
     cost = costs.expected(evidence, prices)
     allowed = rules.affordable(allowed, cost, settings.budget.per_run, spent)
     epsilon = (settings.orchestrator.epsilon_score, settings.orchestrator.epsilon_cost)
