@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -154,8 +154,14 @@ def ask(
         root=str(repository.root),
         embedding=embedder.embed([text])[0],
         embedder=embedder.id,
+        shares={} if dimension else _kept(kind.scores),
     )
     return task, repository
+
+
+def _kept(shares: Mapping[str, float]) -> dict[str, float]:
+    """The shares that are worth a place in memory."""
+    return {name: round(share, 4) for name, share in shares.items() if share >= 0.01}
 
 
 def choose(

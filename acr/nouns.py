@@ -132,6 +132,8 @@ class Task:
     embedding: tuple[float, ...] | None = None
     """Unit vector in the space named by `embedder`."""
     embedder: str | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """Share of each dimension that it may be of; empty when its dimension is known."""
 
 
 @dataclass(frozen=True, slots=True)
