@@ -120,15 +120,20 @@ def run(wanted: Ask, config: Settings, observer: Observer) -> Result:
 
 
 def reader(config: Settings) -> Reader:
-    """Who says what kind a prompt is: the shipped model, else the nearest descriptions."""
+    """Who says what kind a prompt is: the shipped model, else the nearest descriptions.
+
+    The model is corrected where `acr calibrate` fitted it to prompts of a named kind.
+    """
     from acr.context.dimension import Nearest
     from acr.context.embedding import load
-    from acr.orchestrator import model
+    from acr.orchestrator import calibration, model
 
     try:
-        return model.load()
+        found = model.load()
     except AcrError:  # acr doctor says why
         return Nearest(load(config.embedding))
+    known = calibration.load()
+    return calibration.Calibrated(found, known) if known.reader == found.id else found
 
 
 def ask(
@@ -177,6 +182,7 @@ def choose(
     """Orchestrator: which of the installed agents' profiles. Raises NothingAllowedError."""
     from acr.agents import prices
     from acr.agents.profiles import load_all
+    from acr.orchestrator import calibration
     from acr.orchestrator.policy import decide
     from acr.orchestrator.rules import with_pinned_model
 
@@ -186,7 +192,16 @@ def choose(
     ready = [p for p in profiles if present[p.agent]] or list(profiles)
     priced = prices.listed(ready)
     decision = decide(
-        task, ready, memory, config, prices=priced, pins=pins, tried=tried, spent=spent, seed=seed
+        task,
+        ready,
+        memory,
+        config,
+        prices=priced,
+        pins=pins,
+        tried=tried,
+        spent=spent,
+        seed=seed,
+        calibration=calibration.load(),
     )
     return decision, next(p for p in ready if p.name == decision.chosen)
 

@@ -239,6 +239,23 @@ def _orchestrator(_: Settings) -> Iterator[Finding]:
     yield Finding("orchestrator", "ok", f"{opened.path.name}, {size}, {took:.1f} s cold, by {how}")
 
 
+def _calibration(_: Settings) -> Iterator[Finding]:
+    from acr.orchestrator import calibration
+
+    try:
+        found = calibration.kept()
+    except AcrError as e:
+        detail, fix = str(e).rsplit("; ", 1)
+        yield Finding("calibration", "warning", detail, _sentence(fix))
+        return
+    if not found:
+        yield Finding("calibration", "ok", "none; acr calibrate makes one of your outcomes")
+        return
+    used = found[-1]
+    by = f"{used.outcomes} outcomes and {used.named} prompts of a named kind"
+    yield Finding("calibration", "ok", f"{used.id}, by {by}")
+
+
 def _sandbox(config: Settings) -> Iterator[Finding]:
     """Each engine runs a trivial command; one that works is enough."""
     from acr.verifier.sandbox import engines
@@ -343,6 +360,7 @@ CHECKS: tuple[Check, ...] = (
     _embedder,
     _llama,
     _orchestrator,
+    _calibration,
     _sandbox,
     _agents,
     _profiles,

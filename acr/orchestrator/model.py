@@ -59,7 +59,7 @@ class Model:
         """Raises AcrError when `path` is no such file, or not the one that `sha256` names."""
         from acr.orchestrator.gguf import Gguf
 
-        self.path = path
+        self.path, self.id = path, sha256 or path.name
         try:
             if sha256:
                 _check(path, sha256)
