@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from acr.nouns import DIMENSIONS, TIERS, Decision, Vote
+from acr.nouns import DIMENSIONS, TIERS, Outcome, VerdictStatus, Vote
 from acr.training.calibrate import OUTCOMES, Tried, fit_kinds, fit_voters, tries
 from tests.cli.records import outcome, task
 
@@ -70,27 +72,20 @@ def test_a_kind_that_is_read_too_often_is_moved_down() -> None:
 
 
 def test_only_verified_first_tries_with_votes_count() -> None:
-    def voted(number: int, **changes: object) -> Decision:
-        made = outcome(task(f"run{number}"), "pass").decision
-        assert made
-        votes = (Vote("prior", {"codex-sol": (0.7, 2.0)}, "x", raw={"codex-sol": (0.9, 4.0)}),)
-        fields = {name: getattr(made, name) for name in Decision.__dataclass_fields__}
-        return Decision(**{**fields, "votes": votes, **changes})
+    votes = (Vote("prior", {"codex-sol": (0.7, 2.0)}, "x", raw={"codex-sol": (0.9, 4.0)}),)
 
-    def with_decision(number: int, status: str = "pass", **changes: object) -> object:
-        whole = outcome(task(f"run{number}"), status)  # type: ignore[arg-type]  # a status
-        fields = {name: getattr(whole, name) for name in type(whole).__dataclass_fields__}
-        return type(whole)(**{**fields, "decision": voted(number, **changes)})
+    def tried(number: int, status: VerdictStatus = "pass", **changes: Any) -> Outcome:
+        one = outcome(task(f"run{number}"), status)
+        assert one.decision
+        return replace(one, decision=replace(one.decision, **{"votes": votes, **changes}))
 
-    found = tries(
-        [
-            with_decision(1),
-            with_decision(2, "unverified"),
-            with_decision(3, tried=("other",)),
-            with_decision(4, votes=()),
-        ],  # type: ignore[list-item]  # outcomes
-        {"codex-sol": "mid"},
-    )
+    outcomes = [
+        tried(1),
+        tried(2, "unverified"),
+        tried(3, tried=("other",)),
+        tried(4, votes=()),
+    ]
+    found = tries(outcomes, {"codex-sol": "mid"})
     assert [(one.votes, one.tier, one.score) for one in found] == [
         ({"prior": (0.9, 4.0)}, "mid", 1.0)
     ]
