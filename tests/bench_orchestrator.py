@@ -33,7 +33,9 @@ from tests.orchestrator.fakes import FakeMemory
 
 ROUNDS = 40
 SAMPLE = 100
-"""Prompts, or tasks, that the chat model is asked about; it takes seconds for each."""
+"""Prompts that the chat model is asked about; it takes a second for each."""
+TASKS = 50
+"""Tasks likewise, at eight passes each."""
 KEYWORDS = (
     ("test_generation", r"\b(write|add|generate|create)\b.*\btests?\b|\bcoverage\b|\btest cases\b"),
     ("code_refactoring", r"\brefactor|\brename|\bclean ?up|\bsimplif|\brestructur|\bextract\b"),
@@ -136,7 +138,7 @@ def _language_model() -> None:
     """What a chat model chooses on validation tasks, beside what the benchmark's means choose."""
     places = (p / "shared" / "data" / "coderouterbench" for p in Path(__file__).parents)
     tasks = [e for e in data.matrix(next(p for p in places if p.is_dir())) if e.split == "val"]
-    tasks = random.Random(1).sample(tasks, SAMPLE)
+    tasks = random.Random(1).sample(tasks, TASKS)
     pool = tuple(Profile(m, "codex", m, "mid") for m in data.models())
     language_model.DEADLINE = 3600.0  # what it says counts here, not when
     picked: dict[str, list[float]] = {}

@@ -35,6 +35,30 @@ def test_a_library_that_starts_is_available_with_its_version(tmp_path: Path) -> 
     assert ask(tmp_path, source) == "True llama-cpp-python 0.3.36\n"
 
 
+@pytest.mark.parametrize(
+    ("about", "missing"),
+    [
+        ("flags\t\t: fpu sse4_2 avx f16c fma\n", ["avx2"]),
+        ("flags\t\t: fpu sse2\n", ["avx2", "f16c", "fma"]),
+        ("flags\t\t: avx2 f16c fma\n", []),
+        ("vendor_id : unknown\n", []),
+        ("", []),
+    ],
+)
+def test_a_processor_that_the_build_would_die_on_is_told(
+    tmp_path: Path, about: str, missing: list[str]
+) -> None:
+    (tmp_path / "cpuinfo").write_text(about)
+    question = (
+        "import platform; platform.machine = lambda: 'x86_64'; from pathlib import Path\n"
+        "from acr.orchestrator import llama; print(llama._lacks(Path('cpuinfo').absolute()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", question], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{missing}\n"
+
+
 def test_a_build_for_more_than_the_processor_has_is_not_loaded(tmp_path: Path) -> None:
     (tmp_path / "llama_cpp" / "lib").mkdir(parents=True)
     (tmp_path / "llama_cpp" / "lib" / "needs").write_text("avx2 avx1024f\n")
