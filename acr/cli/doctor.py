@@ -239,6 +239,19 @@ def _orchestrator(_: Settings) -> Iterator[Finding]:
     yield Finding("orchestrator", "ok", f"{opened.path.name}, {size}, {took:.1f} s cold, by {how}")
 
 
+def _language_model(config: Settings) -> Iterator[Finding]:
+    """The chat model that the user named, where there is one; nothing is fetched."""
+    from acr.orchestrator import llama
+
+    name = config.orchestrator.gguf
+    if name and not name.startswith(llama.HUB):
+        llama.find(name)
+    if name:
+        yield Finding(
+            "language model", "ok", f"{name} votes, which takes seconds for each decision"
+        )
+
+
 def _calibration(_: Settings) -> Iterator[Finding]:
     from acr.orchestrator import calibration
 
@@ -360,6 +373,7 @@ CHECKS: tuple[Check, ...] = (
     _embedder,
     _llama,
     _orchestrator,
+    _language_model,
     _calibration,
     _sandbox,
     _agents,

@@ -26,7 +26,7 @@ from typing import Any
 from acr import settings
 from acr.errors import AcrError, SettingsError
 
-__all__ = ["CAP", "Encoder", "answer", "available", "check", "find", "odds", "wide"]
+__all__ = ["CAP", "HUB", "Encoder", "answer", "available", "check", "find", "odds", "wide"]
 
 PACKAGE = "llama_cpp"
 FIX = "acr works without it; to add it install a C++ compiler and run ./install.sh again"
