@@ -17,7 +17,7 @@ ABOVE = {
     "training": BASE | {"memory", "orchestrator"},
     "loop": BASE | ROOMS,
     "bench": BASE | ROOMS,
-    "cli": BASE | ROOMS | {"bench", "loop"},
+    "cli": BASE | ROOMS | {"bench", "loop", "training"},
     "__main__": BASE | {"cli"},
 }
 HEAVY = {

@@ -57,3 +57,9 @@ def first_schema(db: Database) -> None:
 def handicaps(db: Database) -> None:
     """Tries that follow failed ones meet hard tasks: what that costs them is kept with them."""
     db.execute("ALTER TABLE figures ADD COLUMN handicap REAL NOT NULL DEFAULT 0")
+
+
+@steps()
+def shares_of_kinds(db: Database) -> None:
+    """Which kinds a request may be of: its evidence is mixed by them."""
+    db.execute("ALTER TABLE tasks ADD COLUMN shares JSON NOT NULL DEFAULT '{}'")
