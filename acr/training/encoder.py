@@ -99,11 +99,14 @@ class Encoder(nn.Module):
         """Where the weights lie."""
         return self.head.weight.device
 
+    def outputs(self, pooled: Tensor) -> Tensor:
+        """Logits of each row of features."""
+        logits: Tensor = self.head(functional.dropout(pooled, self.drop, self.training))
+        return logits
+
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Logits of each row."""
-        pooled = functional.dropout(self.features(ids, mask), self.drop, self.training)
-        logits: Tensor = self.head(pooled)
-        return logits
+        return self.outputs(self.features(ids, mask))
 
 
 def batch(rows: list[list[int]], device: torch.device | None = None) -> tuple[Tensor, Tensor]:

@@ -33,6 +33,9 @@ __all__ = ["Plan", "device", "features", "learn"]
 FOUR = ("bug_fixing", "code_generation", "code_refactoring", "test_generation")
 """What a commit subject can be; the other dimensions are left alone by it."""
 
+NEAR = 0.1
+"""Temperature of the contrastive loss."""
+
 WATCHED = 6
 """Every which validation prompt is looked at after an epoch."""
 
@@ -41,7 +44,7 @@ WATCHED = 6
 class Plan:
     """How the encoder is fine-tuned; the defaults are those of the shipped model."""
 
-    epochs: int = 4
+    epochs: int = 10
     workers: int = 2
     batch: int = 16
     rate: float = 1.2e-4
@@ -51,10 +54,12 @@ class Plan:
     words_rate: float = 2e-4
     """Of the embedding table, whose new rows have the most to learn."""
     smoothing: float = 0.05
-    drop: float = 0.1
-    tokens: int = 64
+    alike: float = 0.2
+    """Weight of the supervised contrastive loss, which draws prompts of one kind together."""
+    drop: float = 0.15
+    tokens: int = 112
     """Longest row while training: its start and its end."""
-    last_tokens: int = 112
+    last_tokens: int = 160
     """The same in the last epoch."""
     benchmark: int = 60
     """Benchmark tasks per epoch; they shape the features, the outputs are fitted afterwards."""
@@ -197,8 +202,9 @@ class _Worker:
         self.model.train()
         for step, rows in enumerate(batches):
             self._set_rates((epoch + step / len(batches)) / plan.epochs)
-            logits = self.model(*batch([row.ids for row in rows], self.model.device))
-            loss = _loss(logits.cpu(), rows, plan)
+            pooled = self.model.features(*batch([row.ids for row in rows], self.model.device))
+            loss = _loss(self.model.outputs(pooled).cpu(), rows, plan)
+            loss = loss + plan.alike * _apart(pooled.cpu(), rows)
             self.optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -305,6 +311,20 @@ def _loss(logits: Tensor, rows: list[_Row], plan: Plan) -> Tensor:
             hard = torch.tensor(example.difficulty)
             loss = loss + 0.3 * functional.binary_cross_entropy_with_logits(logits[i, size], hard)
     return loss / len(rows)
+
+
+def _apart(pooled: Tensor, rows: list[_Row]) -> Tensor:
+    """How far prompts of one kind lie apart (Khosla et al. 2020, SupCon), a mean over the rows."""
+    own = [i for i, row in enumerate(rows) if row.example.difficulty is not None]
+    own = [i for i in own if not rows[i].example.scores]
+    kinds = torch.tensor([DIMENSIONS.index(str(rows[i].example.dimension)) for i in own])
+    same = (kinds[:, None] == kinds).float().fill_diagonal_(0)
+    if not same.any():
+        return pooled.sum() * 0
+    near = functional.normalize(pooled[own], dim=1)
+    near = (near @ near.T / NEAR).masked_fill(torch.eye(len(own), dtype=torch.bool), -1e9)
+    told = -(same * near.log_softmax(1)).sum(1)
+    return (told / same.sum(1).clamp(min=1)).sum() / len(rows)
 
 
 def _cut(ids: list[int], longest: int) -> list[int]:
