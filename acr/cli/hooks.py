@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -138,19 +138,31 @@ def uninstall(
     as_json: AsJson = False,
 ) -> None:
     """Takes acr's hooks out again: the file is as it was, but for what others changed since."""
-    from acr.installer import codex, edit, get
+    from acr.cli.console import clean, out
+    from acr.installer import codex, edit, get, state
 
     root = _root(project=project)
 
+    behind = 0
+
     def plan(name: str) -> Iterator[Change]:
+        nonlocal behind
         places = list(get(name).places(root))
         distrust = [k for place in places for k in codex.keys(place)] if name == "codex" else []
         if name == "codex" and codex.config() not in places:
             places.append(codex.config())
         for place in places:
+            behind += codex.moved(place) if name == "codex" else 0
             yield edit.uninstall(place, distrust if place == codex.config() else ())
 
     _do(_chosen(agent), plan, dry_run=dry_run, as_json=as_json)
+    if behind and not as_json:
+        out().print(f"codex: {behind} hooks of others move up: trust them again in codex: /hooks")
+    if agent == "all" and not (dry_run or as_json):
+        for path in filter(os.path.exists, state.paths()):
+            out().print(
+                clean(f"still in {path}: acr hooks uninstall --project, in that repository")
+            )
 
 
 @app.command()
@@ -215,19 +227,22 @@ def _root(*, project: bool) -> Path | None:
     return root
 
 
-def _do(names: Sequence[str], plan: Any, *, dry_run: bool, as_json: bool) -> list[str]:
+Plan = Callable[[str], Iterator["Change"]]
+"""Agent -> what to change."""
+
+
+def _do(names: Sequence[str], plan: Plan, *, dry_run: bool, as_json: bool) -> list[str]:
     """Makes or shows the changes of each agent, and returns which agents have changed.
 
     One that fails stops no other. Raises AcrError with all that was refused.
     """
     from acr.cli.console import emit_json
-    from acr.installer import edit
 
     told, refused = [], []
     for name in names:
         try:
             for change in list(plan(name)):
-                changed = change.before != change.after if dry_run else _applied(change, edit.apply)
+                changed = change.before != change.after if dry_run else _applied(change)
                 if changed or not change.removes:
                     told.append({**_told(change), "changed": changed})
                 if not as_json:
@@ -245,12 +260,13 @@ def _do(names: Sequence[str], plan: Any, *, dry_run: bool, as_json: bool) -> lis
     return [change["agent"] for change in told if change["changed"]]
 
 
-def _applied(change: Change, apply: Any) -> bool:
+def _applied(change: Change) -> bool:
     """Makes the change while no other acr makes one."""
+    from acr.installer import edit
     from acr.lock import hold
 
     with hold(settings.home(), "acr hooks"):
-        return bool(apply(change))
+        return edit.apply(change)
 
 
 def _told(change: Change) -> dict[str, Any]:
@@ -304,7 +320,7 @@ def _trust() -> None:
         out().print(clean(f"  {hook.command}"))
     typer.confirm(f"Trust these {len(todo)} commands?", default=False, abort=True)
     change = edit.trust(codex.config(), {hook.key: hook.hash for hook in todo})
-    _applied(change, edit.apply)
+    _applied(change)
     left = [hook for hook in _seen().hooks if not hook.runs]
     if left:
         raise AcrError(f"Codex still does not trust {len(left)} hooks; trust them in codex: /hooks")

@@ -10,7 +10,7 @@ from typing import Any
 
 from acr.installer import Place, edit
 
-__all__ = ["Codex", "config", "keys"]
+__all__ = ["Codex", "config", "keys", "moved"]
 
 
 def _home() -> Path:
@@ -19,7 +19,7 @@ def _home() -> Path:
 
 def config() -> Place:
     """The user's config.toml, which also says what is trusted."""
-    return Place("codex", _home() / "config.toml", "toml")
+    return Place("codex", _home() / "config.toml", "toml", bom=True)
 
 
 def keys(place: Place) -> list[str]:
@@ -32,12 +32,21 @@ def keys(place: Place) -> list[str]:
     ]
 
 
+def moved(place: Place) -> int:
+    """How many groups of others stand behind acr's: without it Codex knows them no more."""
+    hooks = edit.data(place).get("hooks", {})
+    ours: dict[str, set[int]] = {}
+    for found in edit.hooks(place):
+        ours.setdefault(found.event, set()).add(found.group)
+    return sum(n > min(at) and n not in at for e, at in ours.items() for n in range(len(hooks[e])))
+
+
 def _snake(event: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", event).lower()
 
 
 class Codex:
-    """It reads strict JSON, and warns when hooks are in both files."""
+    """It reads strict JSON with no byte order mark, and warns when hooks are in both files."""
 
     name = "codex"
     title = "Codex CLI"
@@ -47,7 +56,7 @@ class Codex:
         """hooks.json, unless hooks are in config.toml and hooks.json is not there."""
         folder = root / ".codex" if root else _home()
         json = Place(self.name, folder / "hooks.json", "json", root)
-        toml = Place(self.name, folder / "config.toml", "toml", root)
+        toml = Place(self.name, folder / "config.toml", "toml", root, bom=True)
         in_use = _has_hooks(toml) and not json.path.exists()
         return (toml, json) if in_use else (json, toml)
 

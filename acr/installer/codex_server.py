@@ -62,12 +62,12 @@ def ask(cwd: Path) -> Seen | None:
             if h["handlerType"] == "command" and is_ours(h["command"])
         )
         return Seen(hooks, tuple(map(str, [*found["warnings"], *found["errors"]])))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _answer(asked: list[dict[str, Any]]) -> Any:
-    """The reply to the last of the requests. Raises ValueError when there is none."""
+    """The reply to the last of the requests. Raises OSError or ValueError when there is none."""
     child = subprocess.Popen(
         ["codex", "app-server"],
         stdin=subprocess.PIPE,
@@ -90,13 +90,15 @@ def _answer(asked: list[dict[str, Any]]) -> Any:
         raise ValueError("Codex did not answer")
     finally:
         timer.cancel()
-        _end(child)
         with contextlib.suppress(OSError):
-            child.stdin.close()
+            child.stdin.close()  # at which it ends by itself
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(3)
+        _end(child)
         child.stdout.close()
         child.wait()
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGTERM)
+        os.killpg(child.pid, signal.SIGKILL)

@@ -176,7 +176,7 @@ def uninstall(place: Place, distrust: Collection[str] = ()) -> Change:
     record = state.get(place)
     if before is None:
         return Change(place, None, None, removes=True)
-    kept, linked = state.backup(place), place.path.is_symlink()
+    kept, linked = state.backup(place) if record else None, place.path.is_symlink()
     if record and record.exact and state.sha(before) == record.after:
         if record.before is None and not linked:
             return Change(place, before, None, removes=True)
@@ -222,15 +222,14 @@ def _record(change: Change, record: state.Record | None) -> state.Record:
     """The record of a change about to be made; the bytes from before are kept first."""
     place, before = change.place, change.before
     assert change.after is not None
-    after = state.sha(change.after)
-    if record:
-        alone = before is not None and state.sha(before) == record.after
-        return dataclasses.replace(record, after=after, exact=record.exact and alone)
+    after, now = state.sha(change.after), None if before is None else state.sha(before)
+    if record and now != record.before:
+        exact = record.exact and now == record.after
+        return dataclasses.replace(record, after=after, exact=exact)
     if before is not None:
         state.keep(place, before)
-    ours = bool(before is not None and hooks(place))
-    was = None if before is None else state.sha(before)
-    return state.Record(place.agent, was, after, not ours, _missing(place.path))
+    ours = before is not None and bool(hooks(place))
+    return state.Record(place.agent, now, after, not ours, _missing(place.path))
 
 
 def _missing(path: Path) -> tuple[str, ...]:

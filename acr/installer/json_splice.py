@@ -30,7 +30,7 @@ from acr.installer.splice import (
 
 __all__ = ["json_hooks", "json_merged", "json_settings"]
 
-_COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|(//[^\n]*|/\*.*?\*/)', re.DOTALL)
+_COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|(//[^\n]*?(?=\r?\n|\Z)|/\*.*?\*/)', re.DOTALL)
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
@@ -136,12 +136,14 @@ class _Page:
         new = ("," + (gap or " ")).join(texts)
         if box.items:
             end = box.items[-1].end
-            notes = [b for a, b in self.comments if a >= end and "\n" not in self.text[end:a]]
-            at = max((b for b in notes if b <= box.close), default=end)
+            notes = [n for n in self.comments if n[0] >= end and "\n" not in self.text[end : n[0]]]
+            begun, at = max((n for n in notes if n[1] <= box.close), default=(end, end))
+            if self.text.startswith("//", begun) and not gap:  # it lasts to the end of its line
+                gap = self.eol + self.indent(box.start) + self.unit
             new = (gap or " ") + new
             return [(end, end, ","), (at, at, new)] if at > end else [(end, end, "," + new)]
-        notes = [b for a, b in self.comments if box.start < a < box.close]
-        at = max(notes, default=box.start + 1)
+        ends = (b for a, b in self.comments if box.start < a < box.close)
+        at = max(ends, default=box.start + 1)
         closed = "\n" in self.text[at : box.close]
         return [(at, at, gap + new + ("" if closed else self.eol + self.indent(box.start)))]
 
@@ -150,15 +152,16 @@ class _Page:
         within = [a for a, _ in self.comments if box.start < a < box.close]
         return any(not any(i.start <= a < i.end for i in box.items) for a in within)
 
-    def emptied(self, box: _Box, inner: str) -> list[Edit]:
-        """Cuts all items out of `box`, in which `inner` is left, or else its comments."""
-        if not self.notes(box):
-            return [(box.start + 1, box.close, inner)]
-        edits = [(item.start, item.end, "") for item in box.items]
+    def emptied(self, box: _Box, inner: str | None) -> list[Edit]:
+        """Cuts all items out of `box`; `inner` is what was in it before acr, if that is known."""
+        edits: list[Edit] = [(item.start, item.end, "") for item in box.items]
         for one, two in pairwise(box.items):
             comma = self.plain.find(",", one.end, two.start)
             edits.append((comma, comma + 1, ""))
-        return edits
+        left = applied(self.text[: box.close], edits)[box.start + 1 :]
+        if inner is not None and inner.split() == left.split():
+            left = inner
+        return [(box.start + 1, box.close, left if left.strip() or left == inner else "")]
 
     def removed(self, box: _Box, doomed: Sequence[_Item]) -> list[Edit]:
         """Cuts `doomed`, but not all items, out of `box`."""
@@ -172,15 +175,18 @@ class _Page:
             first = at
             while at < len(items) and items[at] in doomed:
                 at += 1
-            before = items[first - 1].end if first else box.start + 1
-            start = max((b for _, b in self.comments if b <= items[first].start), default=0)
-            comma = self.plain.find(",", before, items[first].start)
-            start = max(start, before, comma + 1)
+            end = items[at - 1].end
             if at < len(items):
-                end = self.plain.find(",", items[at - 1].end) + 1
-                edits.append((start, end, ""))
-            else:
-                edits += [(start, items[at - 1].end, ""), (comma, comma + 1, "")]
+                comma = self.plain.find(",", end)
+                edits.append((items[first].start, _space(self.text, comma + 1), ""))
+                continue
+            comma = self.plain.find(",", items[first - 1].end)
+            note = max((n for n in self.comments if n[1] <= items[first].start), default=(0, 0))
+            start = max(note[1], comma + 1)
+            alone = start == note[1] and self.text.startswith("//", note[0])
+            if alone and "\n" not in self.text[end : _space(self.text, end)]:
+                start = items[first].start  # that comment needs the end of its line
+            edits += [(start, end, ""), (comma, comma + 1, "")]
         return edits
 
 
@@ -267,7 +273,7 @@ def _pruned(
         if len(doomed) < len(array.items):
             edits += page.removed(array, doomed)
         elif doomed and (("hooks", pair.key) in empty or page.notes(array)):
-            edits += page.emptied(array, empty.get(("hooks", pair.key), ""))
+            edits += page.emptied(array, empty.get(("hooks", pair.key)))
         elif doomed:
             gone.append(pair)
     if not hooks or not gone:
@@ -275,9 +281,9 @@ def _pruned(
     if len(gone) < len(hooks.items):
         return edits + page.removed(hooks, gone)
     if ("hooks",) in empty or page.notes(hooks):
-        return page.emptied(hooks, empty.get(("hooks",), ""))
+        return page.emptied(hooks, empty.get(("hooks",)))
     if len(page.root.items) == 1:
-        return page.emptied(page.root, empty.get((), ""))
+        return page.emptied(page.root, empty.get(()))
     return page.removed(page.root, [item for item in page.root.items if item.key == "hooks"])
 
 

@@ -14,7 +14,7 @@ from acr.errors import AcrError
 from acr.files import replace_file
 from acr.installer import Place
 
-__all__ = ["Record", "backup", "forget", "get", "keep", "put", "sha"]
+__all__ = ["Record", "backup", "forget", "get", "keep", "paths", "put", "sha"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,11 @@ def get(place: Place) -> Record | None:
     return _all().get(str(place.path))
 
 
+def paths() -> list[str]:
+    """The files with a record. Raises AcrError when the records cannot be read."""
+    return list(_all())
+
+
 def put(place: Place, record: Record | None) -> None:
     """Stores the record; None drops it."""
     records = _all()
@@ -78,10 +83,9 @@ def _kept(place: Place) -> Path:
 
 
 def keep(place: Place, content: bytes) -> None:
-    """Keeps the bytes from before acr, once."""
-    if not _kept(place).exists():
-        settings.folder("hooks", "before")
-        replace_file(_kept(place), content)
+    """Keeps the bytes from before acr."""
+    settings.folder("hooks", "before")
+    replace_file(_kept(place), content)
 
 
 def backup(place: Place) -> bytes | None:
@@ -93,6 +97,6 @@ def backup(place: Place) -> bytes | None:
 
 def forget(place: Place) -> None:
     """Drops the record and the bytes from before."""
-    _kept(place).unlink(missing_ok=True)
     if get(place):
         put(place, None)
+    _kept(place).unlink(missing_ok=True)
