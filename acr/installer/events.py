@@ -45,12 +45,9 @@ EVENTS: Mapping[str, tuple[Event, ...]] = {
         Event("StopFailure"),
         Event("SessionEnd"),
     ),
-    # its plugin reports what happens under these names
+    # its plugin reports these two under names of its own; the rest is in opencode's database
     "opencode": (
-        Event("SessionStart"),
         Event("UserPromptSubmit"),
-        Event("PostToolUse"),
-        Event("PostModelRequest"),
         Event("Stop"),
     ),
     "gemini": (

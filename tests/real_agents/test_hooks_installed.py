@@ -30,7 +30,7 @@ COMMANDS = {
 FIRED = {
     "codex": "SessionStart UserPromptSubmit PostModelRequest PostToolUse Stop SessionEnd",
     "claude": "SessionStart UserPromptSubmit PostToolUse Stop SessionEnd",
-    "opencode": "SessionStart UserPromptSubmit PostToolUse PostModelRequest Stop",
+    "opencode": "UserPromptSubmit Stop",
     "gemini": "SessionStart BeforeAgent AfterTool AfterAgent SessionEnd",
     "qwen": "SessionStart UserPromptSubmit PostToolUse Stop",
 }
@@ -71,20 +71,13 @@ def status(capsys: pytest.CaptureFixture[str], agent: str) -> dict[str, Any]:
     return next(one for one in found if one["agent"] == agent)
 
 
-def assert_opencode_tells_all(events: list[dict[str, Any]]) -> None:
+def assert_opencode_tells_whose_prompt_it_is(events: list[dict[str, Any]]) -> None:
     """What other agents tell by themselves."""
-    told = {line["event"]: line["payload"] for line in events}
-    assert len({payload["session_id"] for payload in told.values()}) == 1
-    assert told["UserPromptSubmit"]["prompt"].strip('"') == PROMPT  # `opencode run` quotes it
-    assert told["UserPromptSubmit"]["model"] == "mock/mock-big"
-    assert told["PostToolUse"]["tool_input"]["command"].startswith("printf")
-    assert told["PostToolUse"]["tool_response"]["exit_code"] == 0
-    usage = [line["payload"]["token_usage"] for line in events if "token_usage" in line["payload"]]
-    assert [(u["input_tokens"], u["cached_input_tokens"]) for u in usage] == [
-        (1500, 100),
-        (1700, 1400),
-    ]
-    assert [u["output_tokens"] for u in usage] == [40, 20]
+    prompt, stop = (line["payload"] for line in events)
+    assert prompt["prompt"].strip('"') == PROMPT  # `opencode run` quotes it
+    assert prompt["model"] == "mock/mock-big"
+    assert prompt["turn_id"]
+    assert prompt["session_id"] == stop["session_id"]
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -104,7 +97,7 @@ def test_an_agent_runs_the_installed_hook_and_not_after_uninstall(
     assert {line["event"] for line in events} == set(FIRED[agent].split())
     assert {line["agent"] for line in events} == {agent}
     if agent == "opencode":
-        assert_opencode_tells_all(events)
+        assert_opencode_tells_whose_prompt_it_is(events)
     found = status(capsys, agent)
     assert (found["installed"], found["enabled"], found["trusted"]) == (True, True, True)
     assert found["notes"] == []
