@@ -147,13 +147,13 @@ def uninstall(
 
     def plan(name: str) -> Iterator[Change]:
         nonlocal behind
-        places = list(get(name).places(root))
-        distrust = [k for place in places for k in codex.keys(place)] if name == "codex" else []
-        if name == "codex" and codex.config() not in places:
-            places.append(codex.config())
+        places = get(name).places(root)
+        keys = [key for p in places for key in codex.keys(p)] if name == "codex" else []
         for place in places:
             behind += codex.moved(place) if name == "codex" else 0
-            yield edit.uninstall(place, distrust if place == codex.config() else ())
+            yield edit.uninstall(place, keys)
+        if keys and root and (change := edit.distrust(codex.config(), keys)).diff:
+            yield change
 
     _do(_chosen(agent), plan, dry_run=dry_run, as_json=as_json)
     if behind and not as_json:
@@ -282,8 +282,7 @@ def _say(change: Change, *, dry_run: bool, changed: bool) -> None:
     if dry_run:
         _write(change.diff)
     elif changed:
-        word = "out of" if change.removes else "in"
-        out().print(clean(f"✓ {place.agent}: hooks {word} {place.path}"))
+        out().print(clean(f"✓ {place.agent}: {change.what} {place.path}"))
     elif not change.removes:
         out().print(clean(f"· {place.agent}: {place.path} has them already"))
 

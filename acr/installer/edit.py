@@ -23,7 +23,7 @@ from acr.installer.json_splice import json_hooks, json_merged, json_settings
 from acr.installer.splice import Found, Group, SpliceError
 from acr.installer.toml_splice import toml_hooks, toml_merged
 
-__all__ = ["Change", "apply", "data", "hooks", "install", "read", "trust", "uninstall"]
+__all__ = ["Change", "apply", "data", "distrust", "hooks", "install", "read", "trust", "uninstall"]
 
 _BOM = "\ufeff"
 
@@ -37,6 +37,8 @@ class Change:
     after: bytes | None
     removes: bool = field(default=False, kw_only=True)
     """Whether this takes acr out."""
+    what: str = field(default="hooks in", kw_only=True)
+    """How it is said, before the file's name."""
 
     @property
     def diff(self) -> str:
@@ -167,27 +169,36 @@ def trust(place: Place, hashes: Mapping[str, str]) -> Change:
     """trusted_hash of Codex's hooks, by their key; acr's hooks in the file stay as they are."""
     before = read(place)
     there = {found.event: found.value for found in hooks(place)}
-    return Change(place, before, _merged(place, before, there, trust=hashes))
+    after = _merged(place, before, there, trust=hashes)
+    return Change(place, before, after, what="trust in")
 
 
-def uninstall(place: Place, distrust: Collection[str] = ()) -> Change:
+def distrust(place: Place, keys: Collection[str]) -> Change:
+    """Trust for `keys` is cut out; acr's hooks in the file stay as they are."""
+    before = read(place)
+    there = {found.event: found.value for found in hooks(place)}
+    after = before and _merged(place, before, there, distrust=keys)
+    return Change(place, before, after, removes=state.get(place) is None, what="trust out of")
+
+
+def uninstall(place: Place, keys: Collection[str] = ()) -> Change:
     """The bytes from before acr where nobody else changed the file; else without acr's hooks."""
     before = read(place)
     record = state.get(place)
     if before is None:
-        return Change(place, None, None, removes=True)
+        return Change(place, None, None, removes=True, what="hooks out of")
     kept, linked = state.backup(place) if record else None, place.path.is_symlink()
     if record and record.exact and state.sha(before) == record.after:
         if record.before is None and not linked:
-            return Change(place, before, None, removes=True)
+            return Change(place, before, None, removes=True, what="hooks out of")
         if kept is not None and state.sha(kept) == record.before:
-            return Change(place, before, kept, removes=True)
-    more = {"distrust": distrust} if place.kind == "toml" else {}
+            return Change(place, before, kept, removes=True, what="hooks out of")
+    more = {"distrust": keys} if place.kind == "toml" else {}
     after = _merged(place, before, {}, kept, **more)
     made = place.kind == "js" or (record is not None and record.before is None)
     if made and after != before and not linked and after.strip() in (b"", b"{}"):
-        return Change(place, before, None, removes=True)
-    return Change(place, before, after, removes=True)
+        return Change(place, before, None, removes=True, what="hooks out of")
+    return Change(place, before, after, removes=True, what="hooks out of")
 
 
 def apply(change: Change) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from acr.cli import doctor
 from acr.cli.main import run
 from acr.installer import AGENTS, command
 from acr.installer.events import EVENTS
@@ -207,6 +208,28 @@ def test_trust_for_acrs_hooks_goes_with_them(user: Path) -> None:
     assert not hooks.exists()
 
 
+def test_a_projects_hooks_take_their_own_trust_along_and_no_other(
+    git_repo: Callable[..., Path], user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = git_repo({"a.txt": "a"})
+    monkeypatch.chdir(root)
+    config = user / ".codex" / "config.toml"
+    config.parent.mkdir()
+    config.write_text('[[hooks.Stop]]\n[[hooks.Stop.hooks]]\ncommand = "x"\n')
+    before = config.read_bytes()
+    assert run(["hooks", "install", "codex"]) == 0
+    assert run(["hooks", "install", "codex", "--project"]) == 0
+    installed = config.read_bytes()
+    hooks = root / ".codex" / "hooks.json"
+    trust = f'\n[hooks.state."{hooks}:stop:0:0"]\ntrusted_hash = "b"\n'
+    config.write_bytes(installed + trust.encode())
+    assert run(["hooks", "uninstall", "codex", "--project"]) == 0
+    assert not hooks.exists()
+    assert config.read_bytes() == installed
+    assert run(["hooks", "uninstall", "codex"]) == 0
+    assert config.read_bytes() == before
+
+
 def test_hooks_that_codex_will_ask_about_again_are_said(user: Path, capsys: Capture) -> None:
     file = files(user)["codex"]
     file.parent.mkdir()
@@ -394,3 +417,14 @@ def test_every_agent_has_events_with_names_and_limits() -> None:
         assert len({event.name for event in events}) == len(events)
         limit = 5000 if name in ("gemini", "qwen") else 5
         assert all(0 < event.timeout <= limit for event in events)
+
+
+def test_acr_doctor_says_what_is_installed_and_runs_nothing(home: Path) -> None:
+    checks = [check for check in doctor.CHECKS if "agents_hooks" in check.__name__]
+    (nothing,) = doctor.examine(checks)
+    assert (nothing.status, "none installed" in nothing.detail) == ("ok", True)
+    assert run(["hooks", "install", "gemini"]) == 0
+    (found,) = doctor.examine(checks)
+    assert (found.name, found.status) == ("hooks gemini", "ok")
+    (home / "hooks" / "acr_hook.py").unlink()
+    assert [f.status for f in doctor.examine(checks)] == ["ok", "failure"]

@@ -39,7 +39,8 @@ PROMPT = "Say hi in hello.txt"
 
 
 def go(agent: str, folder: Path) -> None:
-    """One session, started without acr."""
+    """One session, started without acr; nothing reads what its hooks note."""
+    (settings.home() / "hooks.json").unlink(missing_ok=True)
     done = subprocess.run(
         [*COMMANDS[agent].split(), PROMPT],
         cwd=folder,
@@ -73,7 +74,7 @@ def status(capsys: pytest.CaptureFixture[str], agent: str) -> dict[str, Any]:
 
 def assert_opencode_tells_whose_prompt_it_is(events: list[dict[str, Any]]) -> None:
     """What other agents tell by themselves."""
-    prompt, stop = (line["payload"] for line in events)
+    prompt, stop = events
     assert prompt["prompt"].strip('"') == PROMPT  # `opencode run` quotes it
     assert prompt["model"] == "mock/mock-big"
     assert prompt["turn_id"]
