@@ -410,6 +410,10 @@ uninstall() {
   take_lock
   home=$("$LIB/venv/bin/python" -I -c 'from acr import settings; print(settings.home())' 2>/dev/null || true)
   folder=$(cat "$LIB/created" 2>/dev/null || true)
+  if [ -x "$LIB/venv/bin/acr" ]; then # agents would go on calling what is gone
+    "$LIB/venv/bin/acr" hooks uninstall >/dev/null ||
+      say "hooks are left in the files above; lines with --acr-hook are acr's"
+  fi
   rm -f "$BIN/acr" "$LIB/venv" "$LIB/install.log" "$LIB/created"
   rm -rf "$LIB"/env.* "$LOCK"
   LOCK=""

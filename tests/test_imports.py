@@ -14,10 +14,11 @@ ROOT = Path(__file__).parent.parent
 BASE = frozenset({"errors", "files", "git", "lock", "nouns", "settings"})
 ROOMS = frozenset({"agents", "context", "memory", "orchestrator", "verifier"})
 ABOVE = {
+    "installer": BASE,
     "training": BASE | {"memory", "orchestrator"},
     "loop": BASE | ROOMS,
     "bench": BASE | ROOMS,
-    "cli": BASE | ROOMS | {"bench", "loop", "training"},
+    "cli": BASE | ROOMS | {"bench", "installer", "loop", "training"},
     "__main__": BASE | {"cli"},
 }
 HEAVY = {

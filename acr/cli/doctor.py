@@ -21,7 +21,7 @@ from acr.cli.run import AsJson
 from acr.errors import AcrError
 from acr.settings import Settings
 
-__all__ = ["CHECKS", "Finding", "app", "examine"]
+__all__ = ["CHECKS", "Finding", "app", "examine", "show"]
 
 Status = Literal["ok", "warning", "failure"]
 MARKS: dict[Status, str] = {
@@ -61,7 +61,7 @@ def doctor(*, as_json: AsJson = False) -> None:
         for finding in examine():
             findings.append(finding)
             if not as_json:
-                _print(finding)
+                show(finding)
     failures = [f for f in findings if f.status == "failure"]
     warnings = [f for f in findings if f.status == "warning"]
     if as_json:
@@ -361,6 +361,13 @@ def _hooks(config: Settings) -> Iterator[Finding]:
         yield Finding("hooks", "ok", f"{len(commands) or 'no'} post_run commands of your own")
 
 
+def _agents_hooks(_: Settings) -> Iterator[Finding]:
+    """acr's hooks in the user's settings of agents; acr hooks doctor also tries them."""
+    from acr.cli.hooks_doctor import examine_hooks
+
+    yield from examine_hooks(Path.cwd(), None, run=False)
+
+
 CHECKS: tuple[Check, ...] = (
     _python,
     _platform,
@@ -380,11 +387,12 @@ CHECKS: tuple[Check, ...] = (
     _profiles,
     _codex_profiles,
     _hooks,
+    _agents_hooks,
 )
 """What is looked at, in order."""
 
 
-def _print(finding: Finding) -> None:
+def show(finding: Finding) -> None:
     """One line; on a terminal its text is set in a column of its own."""
     from rich.table import Table
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "classify": ("acr.cli.classify:app", "Shows the kind of request that a prompt is."),
     "agents": ("acr.cli.agents:app", "Lists coding agents: found, version, login, profiles."),
     "profiles": ("acr.cli.profiles:app", "Lists and edits profiles: agent + model + effort."),
+    "hooks": ("acr.cli.hooks:app", "Learns from sessions that you start without acr."),
     "memory": ("acr.cli.memory:app", "Shows, searches, exports and prunes what was learned."),
     "calibrate": ("acr.cli.calibrate:app", "Fits the choice to your own outcomes; can be undone."),
     "config": ("acr.cli.config:app", "Shows and changes settings."),
