@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BASE = frozenset({"errors", "files", "git", "lock", "nouns", "settings"})
+BASE = frozenset({"errors", "files", "git", "hooksfile", "lock", "nouns", "settings"})
 ROOMS = frozenset({"agents", "context", "memory", "orchestrator", "verifier"})
 ABOVE = {
     "training": BASE | {"memory", "orchestrator"},
     "loop": BASE | ROOMS,
     "bench": BASE | ROOMS,
-    "cli": BASE | ROOMS | {"bench", "loop"},
+    "sessions": BASE | ROOMS | {"loop"},
+    "cli": BASE | ROOMS | {"bench", "loop", "sessions"},
     "__main__": BASE | {"cli"},
 }
 HEAVY = {

@@ -41,6 +41,11 @@ COMMANDS = {
     "agents": ("acr.cli.agents:app", "Lists coding agents: found, version, login, profiles."),
     "profiles": ("acr.cli.profiles:app", "Lists and edits profiles: agent + model + effort."),
     "memory": ("acr.cli.memory:app", "Shows, searches, exports and prunes what was learned."),
+    "hooks": (
+        "acr.cli.hooks:app",
+        "What hooks in agents may do: verify, advise, route sub-agents.",
+    ),
+    "ingest": ("acr.cli.ingest:app", "Learns from the sessions that hooks noted."),
     "config": ("acr.cli.config:app", "Shows and changes settings."),
     "sandbox": ("acr.cli.sandbox:app", "Shows the sandboxes that tests can run in."),
     "bench": ("acr.cli.bench:app", "Replays routers on recorded outcomes; calls no model."),

@@ -57,3 +57,13 @@ def first_schema(db: Database) -> None:
 def handicaps(db: Database) -> None:
     """Tries that follow failed ones meet hard tasks: what that costs them is kept with them."""
     db.execute("ALTER TABLE figures ADD COLUMN handicap REAL NOT NULL DEFAULT 0")
+
+
+@steps()
+def sessions(db: Database) -> None:
+    """Turns of sessions that acr did not start: each is counted once, even when it is forgotten."""
+    db.execute(
+        "CREATE TABLE turns (id TEXT PRIMARY KEY, agent TEXT, session TEXT, started REAL,"
+        " attempt TEXT, followed INTEGER NOT NULL DEFAULT 0)"
+    )
+    db.execute("CREATE INDEX turns_session ON turns (agent, session, started)")
