@@ -139,15 +139,10 @@ def subagents_on(
 
     A model of the pool that the agent itself asked for stays.
     """
-    from acr import loop
-    from acr.sessions import advice
-
     known = {**hooksfile.load().pool, **dict(map(_pool, pool or []))}
     if not any(known.values()):
         raise UsageError("which models? For example: acr hooks subagents on claude=haiku,sonnet")
     _set("routing of sub-agents", subagents=True, pool=known)
-    with loop.open_memory(settings.load()) as memory:
-        advice.write(memory)
 
 
 @subagents_app.command("off")
@@ -165,9 +160,13 @@ def _pool(given: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _set(what: str, **values: object) -> None:
+    from acr import loop
     from acr.cli.console import out
+    from acr.sessions import advice
 
     hooksfile.change(**values)
+    with loop.open_memory(settings.load()) as memory:
+        advice.write(memory)
     on = next(value for value in values.values() if isinstance(value, bool))
     out().print(f"{what} is {_word(on)}")
 
