@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import sys
 import time
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     Data = dict[str, Any]
 
+PATIENCE = 5.0
+"""Seconds after which it gives up, whatever it is waiting for."""
 READ = 4 << 20
 """Bytes of a payload that are read; a longer one is passed over."""
 FULL = 64 << 20
@@ -73,6 +76,8 @@ def home() -> str:
 def main(agent: str, event: str, folder: str) -> str:
     """Notes the event; returns what the agent is to read on standard output."""
     raw = sys.stdin.buffer.read(READ + 1)
+    while len(raw) > READ and sys.stdin.buffer.read(READ):
+        pass  # an agent may complain when nobody listens to the end
     kind = KINDS.get(event)
     data = json.loads(raw) if kind and len(raw) <= READ else None
     if not isinstance(data, dict):
@@ -279,8 +284,15 @@ def start(folder: str) -> None:
         os._exit(0)
 
 
+def give_up(*_: object) -> None:
+    """The end, whatever is going on."""
+    os._exit(0)
+
+
 if __name__ == "__main__":
     try:
+        signal.signal(signal.SIGALRM, give_up)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
         own = "ACR_ATTEMPT" in os.environ  # acr runs this agent itself and sees what it does
         answer = "" if own else main(sys.argv[1], sys.argv[2], home())
         if answer:

@@ -15,6 +15,8 @@ from tests.real_agents.conftest import Serve
 from tests.real_agents.test_loop import COST, FILES, FIX, FIXES, USAGE, Repo, acr, profile
 
 MODELS = {"opencode": "mock/mock-big"}
+WRITES = Step(shell="printf 'def add(a, b):\n    return a + b\n' > calc.py", usage=USAGE)
+"""FIX for qwen, which lets no command edit a file that it has not read."""
 SPAWNS = {
     "claude": Step(
         tool="Task",
@@ -33,7 +35,7 @@ SPAWNS = {
 def test_a_session_of_the_agent_itself_is_an_outcome_with_model_tokens_cost_and_verdict(
     agent: str, serve: Serve, git_repo: Repo, agent_home: Path
 ) -> None:
-    serve(steps=FIXES)
+    serve(steps=(WRITES, FIXES[1]) if agent == "qwen" else FIXES)
     root, model = git_repo(FILES), MODELS.get(agent, "mock-big")
     hooked.install(agent, agent_home)
     acr("hooks", "verify", "on", cwd=root)
