@@ -21,6 +21,8 @@ READERS = {
     "qwen": "acr.agents.qwen:turn",
 }
 """Agent -> the function that reads a turn from what it leaves on disk."""
+IN_A_DATABASE = "opencode"
+"""The agent whose sessions are no files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,8 @@ class Told:
 
 
 def read(agent: str, turn: Turn) -> Told:
-    """The turn as it is on disk now; nothing of an agent without a reader, or without files."""
-    if agent not in READERS:
+    """The turn as it is on disk now; nothing of an agent without a reader, or without a file."""
+    if agent not in READERS or (turn.transcript is None and agent != IN_A_DATABASE):
         return Told(complete=True)
     module, _, name = READERS[agent].partition(":")
     return cast(Callable[[Turn], Told], getattr(import_module(module), name))(turn)

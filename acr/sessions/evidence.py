@@ -15,15 +15,16 @@ NAME = "agent's tests"
 MENDED, PASSED, FAILED = 0.3, 0.2, 0.3
 """Strengths: failed, then passed; passed; failed. The verifier's own are 0.5 and 1."""
 RUNNERS = re.compile(
-    r"(^|[\s/&;(])(pytest|py\.test|tox|nox|jest|vitest|mocha|rspec|phpunit|ctest|"
-    r"(python3?|python3?\.\d+) -m (pytest|unittest)|manage\.py test|"
-    r"(npm|pnpm|yarn|bun)( run)? test|"
-    r"go test|cargo (test|nextest)|mvnw?( -\S+)* (test|verify)|gradlew?( -\S+)* (test|check)|"
-    r"make( -\S+)* (test|check)|dotnet test|mix test|rake test|swift test)(?![\w-])"
+    r"(?:^|[;&|(\n])\s*(?:(?:\w+=\S*|env|exec|time|sudo|npx|bundle exec|timeout \S+|"
+    r"(?:uv|poetry|pipenv|pdm|hatch) run)\s+)*(?:[\w.~/-]*/)?"
+    r"(?P<name>pytest|py\.test|tox|nox|jest|vitest|mocha|rspec|phpunit|ctest|"
+    r"python[\d.]* -m (?:pytest|unittest)|python[\d.]* manage\.py test|"
+    r"(?:npm|pnpm|yarn|bun)(?: run)? test|go test|cargo (?:test|nextest)|"
+    r"mvnw?(?: -\S+)* (?:test|verify)|gradlew?(?: -\S+)* (?:test|check)|"
+    r"make(?: -\S+)* (?:test|check)|dotnet test|mix test|rake test|swift test)(?![\w.-])"
 )
-HIDDEN = re.compile(r"\|\||\||;|&(?!&)")
+HIDDEN = re.compile(r"[|;\n]|(?<![&>])&(?![&>])")
 """After these the exit code is another command's."""
-
 NO_RUN = (None, 5, 126, 127, 130, 137, 143)
 """Exit codes of what did not run to its end, and pytest's where no test was found."""
 
@@ -33,8 +34,8 @@ def is_test(command: str, own: TestCommand | None = None) -> bool:
     mine = shlex.join(own.argv) if own else None
     if mine and command.strip() == mine:
         return True
-    found = RUNNERS.search(command)
-    return found is not None and HIDDEN.search(command[found.start(2) :]) is None
+    found = RUNNERS.search(command.strip())
+    return found is not None and HIDDEN.search(command.strip(), found.start("name")) is None
 
 
 def ruled(ran: Sequence[Ran], own: TestCommand | None, why: str) -> Verdict:
@@ -47,8 +48,9 @@ def ruled(ran: Sequence[Ran], own: TestCommand | None, why: str) -> Verdict:
     | passed                               | pass       | 0.2      |
     | none, its end is not known, or files were edited after it | unverified | 0 |
     """
-    runs = [r for r in ran if r.exit_code not in NO_RUN and is_test(r.command, own)]
-    edited = bool(runs) and any(not r.command for r in ran[ran.index(runs[-1]) :])
+    counts = [r.exit_code not in NO_RUN and is_test(r.command, own) for r in ran]
+    runs = [r for r, counted in zip(ran, counts, strict=True) if counted]
+    edited = bool(runs) and any(not r.command for r in ran[len(ran) - counts[::-1].index(True) :])
     if not runs or edited:
         what = "files were edited after its last test run" if edited else "it ran no tests"
         return Verdict("unverified", 0.0, reason=f"{why}; {what}")

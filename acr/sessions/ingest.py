@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
@@ -113,12 +114,13 @@ class _Work:
 
     def store(self, heard: Heard) -> None:
         """The turn as an outcome, unless it is known, or no person asked for anything."""
-        if self.memory.has_turn(heard.id):
+        from acr.context.dimension import is_noise
+
+        said = _said(heard.prompt)
+        if self.memory.has_turn(heard.id) or is_noise(said):
             return
-        repository = self._repository(Path(heard.prompt.text("cwd")))
-        task = loop.task_in(repository, _said(heard.prompt), self.config, self.embedder)
-        if not task.prompt:
-            return
+        repository = self._repository(heard.prompt.text("cwd"))
+        task = loop.task_in(repository, said, self.config, self.embedder)
         task = replace(task, id=heard.id[:10], created=heard.prompt.time)
         told = _told(heard)
         attempt = self._attempt(heard, task, told)
@@ -135,14 +137,14 @@ class _Work:
             )
             self.made.lowered += changed is not None
 
-    def _repository(self, cwd: Path) -> Repository:
+    def _repository(self, cwd: str) -> Repository:
         """Where it was; of a folder that is gone only the path is known."""
         from acr.context.repository import find
 
-        try:
-            return find(cwd, self.config)
-        except AcrError:
-            return Repository(cwd, id="", is_git=False)
+        with contextlib.suppress(AcrError):
+            if cwd:
+                return find(Path(cwd), self.config)
+        return Repository(Path(cwd), id="", is_git=False)
 
     def _attempt(self, heard: Heard, task: Task, told: Told) -> Attempt:
         """What the agent did; its cost is as for runs of acr's own."""
