@@ -86,14 +86,13 @@ def main(agent: str, event: str, folder: str) -> str:
     line |= {name: data[name] for name in IDS if isinstance(data.get(name), str)}
     if kind == "before":
         said = routed(agent, data, line, folder)
-        kept = bool(said)
-    else:
-        kept = NOTES[kind](data, line) if kind in NOTES else True
-    if kept:
+    if NOTES[kind](data, line) if kind in NOTES else True:
         write(folder, line)
-    if kind == "prompt" and not data.get("agent_id"):
+    if data.get("agent_id"):
+        return said
+    if kind == "prompt":
         said = advice(agent, data, folder)
-    if kind in ("stop", "end") and not data.get("agent_id"):
+    if kind in ("stop", "end") or (kind == "prompt" and watched(line, folder)):
         start(folder)
     return said
 
@@ -105,14 +104,24 @@ def prompt(data: Data, line: Data) -> bool:
     return bool(line["prompt"].strip())
 
 
+def before(data: Data, line: Data) -> bool:
+    """When the agent is about to act: from then on its tree is another."""
+    acts = isinstance(data.get("tool_input"), dict) and "command" in data["tool_input"]
+    return "routed" in line or acts or is_edit(text(data.get("tool_name")))
+
+
+def is_edit(name: str) -> bool:
+    """Whether a tool of that name changes files."""
+    return any(word in name.lower() for word in ("edit", "write", "patch", "replace"))
+
+
 def tool(data: Data, line: Data) -> bool:
     """Commands and edits; what was read or searched is nobody's business."""
     given, answer = data.get("tool_input"), data.get("tool_response")
     given = given if isinstance(given, dict) else {}
     path = given.get("file_path") or given.get("filePath") or given.get("path") or ""
     name = text(data.get("tool_name"))
-    command = text(given.get("command"))
-    edits = any(word in name.lower() for word in ("edit", "write", "patch", "replace"))
+    command, edits = text(given.get("command")), is_edit(name)
     if not command and not edits:
         return False
     line |= {"tool": name, "path": text(path)[:COMMAND], "edits": edits}
@@ -137,7 +146,7 @@ def request(data: Data, line: Data) -> bool:
     return isinstance(line["usage"], dict)
 
 
-NOTES = {"prompt": prompt, "tool": tool, "stop": stop, "request": request}
+NOTES = {"prompt": prompt, "before": before, "tool": tool, "stop": stop, "request": request}
 
 
 def text(value: Any) -> str:
@@ -214,6 +223,13 @@ def stored(path: str) -> Data:
     except FileNotFoundError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def watched(line: Data, folder: str) -> bool:
+    """Whether the tree that a prompt finds is worth a look: its turn will be verified."""
+    roots = table(folder).get("roots", [])
+    here = os.path.join(line.get("cwd", ""), "")
+    return any(here.startswith(os.path.join(root, "")) for root in roots)
 
 
 def dimension(asked: str, found: Data, session: str) -> str:

@@ -160,15 +160,22 @@ def _pool(given: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _set(what: str, **values: object) -> None:
-    from acr import loop
     from acr.cli.console import out
-    from acr.sessions import advice
 
     hooksfile.change(**values)
-    with loop.open_memory(settings.load()) as memory:
-        advice.write(memory)
+    _tell_hooks()
     on = next(value for value in values.values() if isinstance(value, bool))
     out().print(f"{what} is {_word(on)}")
+
+
+def _tell_hooks() -> None:
+    """Works out again what hooks say at once."""
+    from acr import loop
+    from acr.sessions import advice, judge
+
+    config = settings.load()
+    with loop.open_memory(config) as memory:
+        advice.write(memory, judge.roots(config))
 
 
 def _word(on: bool) -> str:
@@ -186,3 +193,4 @@ def _set_verify(cwd: Path | None, on: bool) -> None:
     from acr.cli.toml import dotted
 
     set_(dotted(("repositories", os.fspath(_root(cwd)), "verify")), ["true" if on else "false"])
+    _tell_hooks()

@@ -160,8 +160,8 @@ def _joined(model: str, found: Iterable[Record]) -> Record:
     return made
 
 
-def write(memory: Memory) -> None:
-    """Writes cache/advice.json for hooks/acr_hook.py."""
+def write(memory: Memory, roots: Iterable[str]) -> None:
+    """Writes cache/advice.json for hooks/acr_hook.py; in `roots` it starts ingest at prompts."""
     known, turns = records(memory.totals()), memory.turns(SESSIONS)
     lines = {
         dimension: {m: said for m, r in cell.items() if (said := line(dimension, r, cell.values()))}
@@ -170,6 +170,7 @@ def write(memory: Memory) -> None:
     pools = hooksfile.load().pool
     table = {
         "words": WORDS,
+        "roots": list(roots),
         "lines": {dimension: said for dimension, said in lines.items() if said},
         "sessions": {t.session: [dimension, model] for t, dimension, model in reversed(turns)},
         "models": {t.agent: model for t, _, model in reversed(turns) if model},

@@ -73,11 +73,14 @@ def _once(config: Settings, progress: Callable[[str], None], made: Ingested) -> 
     if ended or at_work:
         with loop.open_memory(config) as memory:
             work = _Work(config, memory, progress, made, [*ended, *at_work])
+            for heard in at_work:
+                with contextlib.suppress(AcrError):  # the commit has to do
+                    judge.begin(heard, config)
             for heard in ended:
                 work.store(heard)
             for heard in (*ended, *at_work):
                 work.follow(heard.prompt)
-            advice.write(memory)
+            advice.write(memory, judge.roots(config))
     spool.keep([note for heard in at_work for note in heard.notes], taken)
     made.waiting = len(at_work)
     note = {"time": time.time(), "stored": made.stored, "problems": made.problems[-20:]}

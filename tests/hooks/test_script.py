@@ -42,19 +42,18 @@ def advised(home: Path) -> None:
 @pytest.mark.parametrize("event", PAYLOADS)
 def test_an_event_is_one_private_line(event: str, home: Path) -> None:
     assert silent(run(event))
-    lines = noted() if home.exists() else []
-    assert len(lines) == (event != "PreToolUse")
-    for line in lines:
-        assert line["session_id"] == "95ed36ff"
-        assert (line["agent"], line["event"]) == ("claude", event)
-        assert stat.S_IMODE((home / "spool" / "events.jsonl").stat().st_mode) == 0o600
-        assert stat.S_IMODE((home / "spool").stat().st_mode) == 0o700
-        assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    (line,) = noted()
+    assert line["session_id"] == "95ed36ff"
+    assert (line["agent"], line["event"]) == ("claude", event)
+    assert stat.S_IMODE((home / "spool" / "events.jsonl").stat().st_mode) == 0o600
+    assert stat.S_IMODE((home / "spool").stat().st_mode) == 0o700
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
 
 
 def test_what_was_read_and_searched_is_not_noted(home: Path) -> None:
     for name in ("Read", "Grep", "WebFetch"):
-        assert silent(run("PostToolUse", payload("PostToolUse", tool_name=name, tool_input={})))
+        for event in ("PreToolUse", "PostToolUse"):
+            assert silent(run(event, payload(event, tool_name=name, tool_input={"path": "a"})))
     assert not home.exists()
 
 
@@ -329,8 +328,9 @@ def test_other_tools_are_left_alone(home: Path) -> None:
     assert silent(run("PreToolUse", payload("PreToolUse", tool_name="spawn_agent")))
 
 
-def test_the_ingest_that_a_stop_starts_holds_no_pipe_and_has_a_session_of_its_own(
-    home: Path, tmp_path: Path
+@pytest.mark.parametrize("event", ["Stop", "SessionEnd", "UserPromptSubmit"])
+def test_the_ingest_that_a_hook_starts_holds_no_pipe_and_has_a_session_of_its_own(
+    event: str, home: Path, tmp_path: Path
 ) -> None:
     fake, out = tmp_path / "python", tmp_path / "out"
     fake.write_text(
@@ -340,7 +340,11 @@ def test_the_ingest_that_a_stop_starts_holds_no_pipe_and_has_a_session_of_its_ow
     )
     fake.chmod(0o755)
     hooksfile.change(python=str(fake))
-    assert silent(run("Stop"))  # returns at once: nobody else holds its pipes
+    (home / "cache").mkdir()
+    (home / "cache" / "advice.json").write_text('{"roots": ["/home/user/repo"]}')
+    assert silent(run("UserPromptSubmit", payload("UserPromptSubmit", cwd="/home/user/repo2")))
+    assert not out.exists()
+    assert silent(run(event))  # returns at once: nobody else holds its pipes
     limit = time.monotonic() + 30
     while not out.exists():
         assert time.monotonic() < limit

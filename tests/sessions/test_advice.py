@@ -97,11 +97,12 @@ def test_the_table_is_what_memory_says(home: Path) -> None:
             lost = outcome(task(f"l{number}"), status="fail", profile="claude-b")
             memory.add_outcome(replace(won, attempt=replace(won.attempt, model="good")))
             memory.add_outcome(replace(lost, attempt=replace(lost.attempt, model="poor")))
-        advice.write(memory)
+        advice.write(memory, ["/repo"])
     table = json.loads((home / "cache" / "advice.json").read_text())
     assert list(table["lines"]) == ["bug_fixing"]
     assert list(table["lines"]["bug_fixing"]) == ["poor"]
     assert "codex-a (good) won 12 of 12" in table["lines"]["bug_fixing"]["poor"]
+    assert table["roots"] == ["/repo"]
     assert table["subagents"]["claude"][""][0] == "haiku"
 
 
