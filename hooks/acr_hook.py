@@ -105,9 +105,8 @@ def prompt(data: Data, line: Data) -> bool:
 
 
 def before(data: Data, line: Data) -> bool:
-    """When the agent is about to act: from then on its tree is another."""
-    acts = isinstance(data.get("tool_input"), dict) and "command" in data["tool_input"]
-    return "routed" in line or acts or is_edit(text(data.get("tool_name")))
+    """The call of a tool matters where its input was changed."""
+    return "routed" in line
 
 
 def is_edit(name: str) -> bool:
@@ -126,7 +125,8 @@ def tool(data: Data, line: Data) -> bool:
         return False
     line |= {"tool": name, "path": text(path)[:COMMAND], "edits": edits}
     line["command"] = "" if edits else command[:COMMAND]
-    line["failed"] = data.get("hook_event_name") == "PostToolUseFailure"
+    line["failed"] = line["event"] == "PostToolUseFailure"
+    line["exit"] = answer.get("exit_code") if isinstance(answer, dict) else None
     said = answer if isinstance(answer, str) else json.dumps(answer or data.get("error") or "")
     line["output"] = "" if edits else said[-OUTPUT:]
     return True

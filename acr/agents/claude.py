@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -335,13 +336,14 @@ def turn(wanted: Turn) -> Told:
     if wanted.transcript is None:
         return Told()
     ledger, ran, calls = Ledger(), [], {}
-    model, effort, last = "", "", ""
+    model, effort, last, acted = "", "", "", math.inf
     for line in _within(wanted.transcript, wanted):
         message = table(line, "message")
         for block in rows(message, "content"):
             match block.get("type"):
                 case "tool_use":
                     calls[text(block, "id")] = block
+                    acted = min(acted, moment(text(line, "timestamp")))
                 case "tool_result":
                     ran += _ran(calls.get(text(block, "tool_use_id"), {}), block)
                 case "text" if line.get("type") == "assistant":
@@ -359,6 +361,7 @@ def turn(wanted: Turn) -> Told:
         effort=effort or None,
         by_model=ledger.by_model(),
         ran=tuple(ran),
+        acted=acted,
         complete=bool(last) and last.strip().startswith(wanted.message.strip()),
     )
 

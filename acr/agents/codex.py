@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tempfile
@@ -289,7 +290,7 @@ def turn(wanted: Turn) -> Told:
         return Told()
     ledger, ran = Ledger(), list[Ran]()
     context: dict[str, Any] = {}
-    complete = False
+    acted, complete = math.inf, False
     for line in lines(wanted.transcript):
         payload = table(line, "payload")
         if text(payload, "turn_id") != wanted.id:
@@ -302,7 +303,11 @@ def turn(wanted: Turn) -> Told:
                 model = text(context, "model")
                 ledger.add(text(payload, "response_id"), model, tokens(table(payload, "usage")))
             case "item_completed":
-                ran += _ran(table(payload, "item"))
+                done = _ran(table(payload, "item"))
+                ran += done
+                if done:
+                    began = number(payload, "started_at_ms") / 1000
+                    acted = min(acted, began or moment(text(line, "timestamp")))
             case "task_complete" | "turn_aborted":
                 complete = True
     _add_subagents(wanted, ledger)
@@ -311,6 +316,7 @@ def turn(wanted: Turn) -> Told:
         effort=text(context, "effort") or None,
         by_model=ledger.by_model(),
         ran=tuple(ran),
+        acted=acted,
         complete=complete,
     )
 

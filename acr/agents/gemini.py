@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -164,11 +165,13 @@ def turn(wanted: Turn) -> Told:
             reasoning=thoughts,
         )
         ledger.add(text(line, "id"), model, usage)
+    times = [moment(text(line, "timestamp")) for line in answers.values() if "toolCalls" in line]
     ran = [_ran(call) for line in answers.values() for call in rows(line, "toolCalls")]
     return Told(
         model=model or None,
         by_model=ledger.by_model(),
         ran=tuple(found for found in ran if found),
+        acted=min(times, default=math.inf),
         complete=bool(last) and last.strip().startswith(wanted.message.strip()),
     )
 

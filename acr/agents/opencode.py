@@ -282,7 +282,7 @@ def _add(found: _Stored, key: str, message: dict[str, Any], *, own: bool) -> Non
 
 def turn(wanted: Turn) -> Told:
     """A turn from the database; the title's request, which it does not hold, is left out."""
-    found = _stored(wanted.session, Path(), wanted.start - 1, wanted.end, wanted.id)
+    found = _stored(wanted.session, Path(), wanted.start, wanted.end, wanted.id)
     by_model, cost = found.main.by_model(), found.main_cost + found.others_cost
     for model, usage in found.others.by_model().items():
         by_model[model] = by_model.get(model, Usage()) + usage
@@ -292,8 +292,14 @@ def turn(wanted: Turn) -> Told:
         by_model=by_model,
         cost=None if unpriced else cost,
         ran=tuple(ran for part in found.parts for ran in _ran(part)),
+        acted=min(map(_began, found.parts), default=math.inf),
         complete=found.ended,
     )
+
+
+def _began(part: dict[str, Any]) -> float:
+    """When a tool was called; inf for a part that is no call."""
+    return number(part, "state", "time", "start") / 1000 or math.inf
 
 
 def _ran(part: dict[str, Any]) -> list[Ran]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from acr.agents import Command, Detection, Report, Request, detection
@@ -129,7 +130,7 @@ class _Reader:
 def turn(wanted: Turn) -> Told:
     """A turn from the session's file."""
     ledger, ran, calls = Ledger(), list[Ran](), dict[str, dict[str, object]]()
-    model, last = "", ""
+    model, last, acted = "", "", math.inf
     for line in lines(wanted.transcript):
         if not wanted.start <= moment(text(line, "timestamp")) < wanted.end:
             continue
@@ -138,6 +139,7 @@ def turn(wanted: Turn) -> Told:
             last = next((text(part, "text") for part in parts if text(part, "text")), last)
             made = [table(part, "functionCall") for part in parts]
             calls |= {text(call, "id"): call for call in made if call}
+            acted = min(acted, moment(text(line, "timestamp"))) if any(made) else acted
             ledger.add(text(line, "uuid"), model, _tokens(table(line, "usageMetadata")))
         elif line.get("type") == "tool_result":
             result = table(line, "toolCallResult")
@@ -146,6 +148,7 @@ def turn(wanted: Turn) -> Told:
         model=model or None,
         by_model=ledger.by_model(),
         ran=tuple(ran),
+        acted=acted,
         complete=bool(last) and last.strip().startswith(wanted.message.strip()),
     )
 

@@ -65,6 +65,8 @@ class Told:
     """USD as the agent has it."""
     ran: tuple[Ran, ...] = ()
     """In order."""
+    acted: float = math.inf
+    """When the agent first called a tool, seconds since the epoch; inf when it has not."""
     complete: bool = False
     """The end of the turn is there."""
 
@@ -77,8 +79,8 @@ def read(agent: str, turn: Turn) -> Told:
     return cast(Callable[[Turn], Told], getattr(import_module(module), name))(turn)
 
 
-def tokens(agent: str, usage: Any) -> Usage:
-    """The tokens of one model request as a hook is told of them; Codex alone tells."""
+def tokens(usage: Any) -> Usage:
+    """The tokens of one model request in the form that Codex tells hooks of them."""
     from acr.agents.codex import tokens as of_codex
 
-    return of_codex(usage) if agent == "codex" and isinstance(usage, dict) else Usage()
+    return of_codex(usage) if isinstance(usage, dict) else Usage()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -195,6 +196,7 @@ class _Work:
                 task,
                 attempt,
                 repository,
+                acted=told.acted if told.by_model else -math.inf,
                 others=others,
                 config=self.config,
                 folder=folder,
@@ -245,7 +247,7 @@ def _counted(heard: Heard) -> dict[str, Usage]:
     sums: dict[str, Usage] = {}
     for note in heard.notes:
         if note.kind == "request":
-            usage = sessions.tokens(note.agent, note.data.get("usage"))
+            usage = sessions.tokens(note.data.get("usage"))
             model = note.text("model")
             sums[model] = sums.get(model, Usage()) + usage
     return sums
@@ -253,8 +255,11 @@ def _counted(heard: Heard) -> dict[str, Usage]:
 
 def _ran(heard: Heard) -> list[Ran]:
     """The commands that hooks were told of, for an agent that left no file."""
-    fine = 0 if heard.prompt.agent in TELLING else None
-    return [
-        Ran(note.text("command"), 1 if note.data.get("failed") is True else fine)
-        for note in heard.of("tool")
-    ]
+    return [Ran(note.text("command"), _exit_code(note)) for note in heard.of("tool")]
+
+
+def _exit_code(note: Note) -> int | None:
+    told = note.data.get("exit")
+    if isinstance(told, int):
+        return told
+    return int(note.data.get("failed") is True) if note.agent in TELLING else None

@@ -21,8 +21,6 @@ from acr.settings import Settings
 __all__ = ["RefusedError", "allowed", "begin", "judged", "roots"]
 
 STORE, LAST = "snapshot.git", "last.json"
-TELLING = ("claude", "codex", "qwen")
-"""Agents whose hooks tell when they are about to do something."""
 OLD = 7 * 24 * 3600.0
 """Seconds after which a repository's trees are forgotten, so that their store does not grow."""
 
@@ -52,7 +50,7 @@ def begin(heard: Heard, config: Settings) -> None:
     from acr.context.repository import find
 
     cwd = heard.prompt.text("cwd")
-    if not cwd or heard.prompt.agent not in TELLING:
+    if not cwd:
         return
     repository = find(Path(cwd), config)
     if not repository.is_git or not allowed(repository.root, config)[0]:
@@ -70,6 +68,7 @@ def judged(
     attempt: Attempt,
     repository: Repository,
     *,
+    acted: float,
     others: Sequence[Heard],
     config: Settings,
     folder: Path,
@@ -77,7 +76,8 @@ def judged(
 ) -> Verdict:
     """How the tree compares with the one that the turn began with; logs go below `folder`.
 
-    Raises RefusedError, or another AcrError, when it cannot tell.
+    `acted` is when the agent first called a tool. Raises RefusedError, or another AcrError,
+    when it cannot tell.
     """
     on, why = allowed(repository.root, config)
     if not on:
@@ -94,7 +94,7 @@ def judged(
     place = _place(repository)
     with lock.hold(repository.root, task.prompt):
         after = git.snapshot(repository.root, place / STORE)
-        before = _before(place, heard, after, here)
+        before = _before(place, heard, after, acted, here)
         cache = settings.folder("cache", "baselines")
         with prepare(
             repository, before, config.verifier, folder, cache, redact, worktree=after
@@ -118,7 +118,9 @@ def _place(repository: Repository) -> Path:
     return settings.folder("cache", "sessions", repository.id)
 
 
-def _before(place: Path, heard: Heard, after: Snapshot, here: Sequence[Heard]) -> Snapshot:
+def _before(
+    place: Path, heard: Heard, after: Snapshot, acted: float, here: Sequence[Heard]
+) -> Snapshot:
     """The tree that the turn began with: as noted then, unless that came too late; else what the
     turn before left, when nothing was committed since; else the commit that the prompt found.
 
@@ -127,8 +129,7 @@ def _before(place: Path, heard: Heard, after: Snapshot, here: Sequence[Heard]) -
     last, begun = _stored(place / LAST), _stored(place / f"{heard.id}.json")
     if last.get("turn") == heard.id:  # an ingest that broke off had come this far
         return replace(after, tree=last["before"])
-    acted = min((n.time for n in heard.notes if n.kind == "before"), default=heard.ended)
-    if begun.get("time", acted) < acted:
+    if begun and begun["time"] < min(acted, heard.ended):
         return replace(after, tree=begun["tree"])
     if any(other.id != last.get("turn") for other in here):
         raise RefusedError("the tree that it began with is not known")

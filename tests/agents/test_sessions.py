@@ -47,6 +47,7 @@ def test_a_turn_is_read_with_its_model_tokens_and_commands(agent: str) -> None:
     reasoning = 0 if agent == "claude" else 24
     assert usage == Usage(3000, 600, output=102, reasoning=reasoning, requests=3)
     assert told.ran == RAN
+    assert STARTS[agent] < told.acted < STARTS[agent] + 3
     assert told.complete
 
 

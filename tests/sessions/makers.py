@@ -18,8 +18,8 @@ _number = itertools.count(1)
 def note(kind: str, session: str = "s", agent: str = "claude", **fields: Any) -> Note:
     """A note; its time is one second after the one before unless `t` is given."""
     number = next(_number)
-    data = {"id": f"n{number}", "t": LONG_AGO + number, "kind": kind, "agent": agent}
-    data |= {"session_id": session, **fields}
+    data: dict[str, Any] = {"id": f"n{number}", "t": LONG_AGO + number, "kind": kind}
+    data |= {"agent": agent, "session_id": session, **fields}
     return Note(data["id"], float(data["t"]), kind, agent, session, data)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -105,17 +107,34 @@ def test_a_tree_that_others_have_changed_is_not_looked_at(root: Path, other: str
         assert "the tree that it began with is not known" in verdicts[-1].reason
 
 
-@pytest.mark.parametrize("acted", [False, True])
-def test_a_prompt_finds_a_tree_that_is_not_the_commits(root: Path, acted: bool) -> None:
+@pytest.mark.parametrize("acted", [math.inf, 0.5, None])
+def test_a_prompt_finds_a_tree_that_is_not_the_commits(
+    root: Path, acted: float | None, tmp_path: Path
+) -> None:
     (root / "basket.py").write_text(RIGHT)  # by hand, before the agent was asked
-    first, last = asked(root, "t1", t=time.time())[0], note("stop", prompt_id="t1")
-    if acted:  # before its tree could be looked at
-        spool(note("before", prompt_id="t1", t=first.time + 1e-6))
+    transcript = tmp_path / "s.jsonl"
+    began = time.time() - 1
+    fields = {"t": began, "transcript_path": str(transcript)}
+    first, last = asked(root, "t1", **fields)[0], note("stop", prompt_id="t1", message="Done.")
     assert learn(first) == []
     (root / "README").write_text("words\n")
-    last = replace(last, data={**last.data, "t": time.time()})
-    (verdict,) = learn(last)
-    assert verdict.changed == (("README", "basket.py") if acted else ("README",))
+    said = [{"type": "text", "text": "Done."}]
+    call = [{"type": "tool_use", "id": "c1", "name": "Edit", "input": {}}]
+    with transcript.open("w") as file:
+        for moment, content in ((began + (acted or 0.0), call), (began + 0.9, said)):
+            if acted is not None and moment < math.inf:
+                stamp = datetime.fromtimestamp(moment, UTC).isoformat()
+                message: dict[str, Any] = {
+                    "id": "m",
+                    "model": "m1",
+                    "content": content,
+                    "usage": {},
+                }
+                line = {"type": "assistant", "timestamp": stamp, "message": message}
+                file.write(json.dumps(line) + "\n")
+    (verdict,) = learn(replace(last, data={**last.data, "t": time.time()}))
+    seen = acted == math.inf  # the tree was looked at before the agent did anything
+    assert verdict.changed == (("README",) if seen else ("README", "basket.py"))
 
 
 def test_a_run_of_acr_at_the_same_time_is_a_problem_that_is_named(root: Path) -> None:
