@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Data = dict[str, Any]
 
 PATIENCE = 5.0
-"""Seconds after which it gives up, whatever it is waiting for."""
+"""Seconds that it waits for the end of its input."""
 READ = 4 << 20
 """Bytes of a payload that are read; a longer one is passed over."""
 FULL = 64 << 20
@@ -78,6 +78,7 @@ def main(agent: str, event: str, folder: str) -> str:
     raw = sys.stdin.buffer.read(READ + 1)
     while len(raw) > READ and sys.stdin.buffer.read(READ):
         pass  # an agent may complain when nobody listens to the end
+    signal.setitimer(signal.ITIMER_REAL, 0)
     kind = KINDS.get(event)
     data = json.loads(raw) if kind and len(raw) <= READ else None
     if not isinstance(data, dict):
