@@ -218,6 +218,8 @@ class _Stored:
     """Texts and tool calls of the session itself."""
     ended: bool = False
     """The last answer asks for nothing more."""
+    inner: bool = False
+    """Another session asked for this one."""
 
 
 FAMILY = """
@@ -228,6 +230,7 @@ select message.id, message.session_id, message.data from message
 join family on message.session_id = family.id
 where message.time_created >= ? and message.time_created < ? order by message.time_created
 """
+PARENT = "select parent_id from session where id = ?"
 PARTS = """
 select data from part where session_id = ? and time_created >= ? and time_created < ?
 order by time_created
@@ -255,6 +258,8 @@ def _stored(
             if not session:
                 latest = connection.execute(LATEST, (str(cwd), since)).fetchone()
                 found.session = latest[0] if latest else ""
+            parent = connection.execute(PARENT, (found.session,)).fetchone()
+            found.inner = bool(parent and parent[0])
             for key, owner, raw in connection.execute(FAMILY, (found.session, since, until)):
                 _add(found, key, record(raw), own=owner == found.session)
             for (raw,) in connection.execute(PARTS, (found.session, since, until)):
@@ -294,6 +299,7 @@ def turn(wanted: Turn) -> Told:
         ran=tuple(ran for part in found.parts for ran in _ran(part)),
         acted=min(map(_began, found.parts), default=math.inf),
         complete=found.ended,
+        inner=found.inner,
     )
 
 

@@ -69,6 +69,8 @@ class Told:
     """When the agent first called a tool, seconds since the epoch; inf when it has not."""
     complete: bool = False
     """The end of the turn is there."""
+    inner: bool = False
+    """It is a sub-agent's, which another session asked for: no person did."""
 
 
 def read(agent: str, turn: Turn) -> Told:

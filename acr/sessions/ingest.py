@@ -70,7 +70,7 @@ def ingest(config: Settings, progress: Callable[[str], None] = lambda _: None) -
 def _once(config: Settings, progress: Callable[[str], None], made: Ingested) -> None:
     taken = spool.take()
     notes = spool.read(taken)
-    ended, at_work = turns.gather(notes, time.time())
+    ended, at_work = (list(filter(_is_a_persons, t)) for t in turns.gather(notes, time.time()))
     if ended or at_work:
         with loop.open_memory(config) as memory:
             work = _Work(config, memory, progress, made, [*ended, *at_work])
@@ -223,10 +223,15 @@ def _said(prompt: Note) -> str:
     return said[1:-1] if quoted else said
 
 
-def _told(heard: Heard) -> Told:
-    """What the agent's files say, once they are complete, or nobody will complete them."""
+def _is_a_persons(heard: Heard) -> bool:
+    """Whether a person asked; opencode's sub-agents have sessions of their own."""
+    agent = heard.prompt.agent
+    return agent != "opencode" or not sessions.read(agent, _turn(heard)).inner
+
+
+def _turn(heard: Heard) -> Turn:
     transcript = heard.prompt.text("transcript_path")
-    turn = Turn(
+    return Turn(
         session=heard.prompt.session,
         start=heard.prompt.time,
         end=heard.next,
@@ -234,8 +239,12 @@ def _told(heard: Heard) -> Told:
         transcript=Path(transcript) if transcript else None,
         message=heard.message,
     )
+
+
+def _told(heard: Heard) -> Told:
+    """What the agent's files say, once they are complete, or nobody will complete them."""
     while True:
-        told = sessions.read(heard.prompt.agent, turn)
+        told = sessions.read(heard.prompt.agent, _turn(heard))
         if told.complete or time.time() > heard.ended + PATIENCE:
             break
         time.sleep(TICK)

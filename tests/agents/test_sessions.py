@@ -136,6 +136,7 @@ def test_opencodes_answers_belong_to_the_message_that_they_answer() -> None:
         db.execute("create table message (id, session_id, time_created, data)")
         db.execute("create table part (session_id, time_created, data)")
         db.execute("insert into session values ('s', null, '/repo', 5000)")
+        db.execute("insert into session values ('sub', 's', '/repo', 5000)")
         for number, (asked, finish) in enumerate(
             [("u1", "tool-calls"), ("u1", "stop"), ("u2", "")]
         ):
@@ -147,4 +148,6 @@ def test_opencodes_answers_belong_to_the_message_that_they_answer() -> None:
     assert told.cost == pytest.approx(0.004)
     assert told.ran == (Ran("pytest", 1),)
     assert told.complete
+    assert not told.inner
     assert not sessions.read("opencode", Turn("s", 5.0, id="u2")).complete
+    assert sessions.read("opencode", Turn("sub", 5.0)).inner

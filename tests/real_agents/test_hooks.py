@@ -27,6 +27,10 @@ SPAWNS = {
             "run_in_background": False,
         },
     ),
+    "opencode": Step(
+        tool="task",
+        args={"description": "help", "prompt": "Do the SUBTASK", "subagent_type": "general"},
+    ),
     "codex": Step(tool="spawn_agent", args={"message": "Do the SUBTASK", "agent_type": "default"}),
 }
 
@@ -147,5 +151,24 @@ def test_a_sub_agent_gets_the_model_of_the_pool_and_its_tokens_are_the_turns(
     assert asked == {"claude-haiku-5-5" if agent == "claude" else model}
     (outcome,) = hooked.outcomes(1)
     assert outcome.attempt.model == "mock-big"
+    assert outcome.attempt.usage
+    assert outcome.attempt.usage.subagent == 910
+
+
+def test_sub_agents_of_opencode_are_no_turns_of_a_person(
+    serve: Serve, git_repo: Repo, agent_home: Path
+) -> None:
+    usage = {"input": 900, "cached": 0, "output": 10, "reasoning": 0}
+    serve(
+        steps=[SPAWNS["opencode"], Step(message="done")],
+        by_prompt={"SUBTASK": [Step(message="sub done", usage=usage)]},
+    )
+    root = git_repo(FILES)
+    hooked.install("opencode", agent_home)
+    hooked.run("opencode", "look around", root, "mock/mock-big")
+    hooked.until(lambda: bool(hooked.stored()))
+    acr("ingest", cwd=root)
+    (outcome,) = hooked.stored()
+    assert outcome.task.prompt == "look around"
     assert outcome.attempt.usage
     assert outcome.attempt.usage.subagent == 910
