@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -121,15 +121,20 @@ def run(wanted: Ask, config: Settings, observer: Observer) -> Result:
 
 
 def reader(config: Settings) -> Reader:
-    """Who says what kind a prompt is: the shipped model, else the nearest descriptions."""
+    """Who says what kind a prompt is: the shipped model, else the nearest descriptions.
+
+    The model is corrected where `acr calibrate` fitted it to prompts of a named kind.
+    """
     from acr.context.dimension import Nearest
     from acr.context.embedding import load
-    from acr.orchestrator import model
+    from acr.orchestrator import calibration, model
 
     try:
-        return model.load()
+        found = model.load()
     except AcrError:  # acr doctor says why
         return Nearest(load(config.embedding))
+    known = calibration.load()
+    return calibration.Calibrated(found, known) if known.reader == found.id else found
 
 
 def ask(
@@ -167,7 +172,13 @@ def task_in(
         root=str(repository.root),
         embedding=embedder.embed([text])[0],
         embedder=embedder.id,
+        shares={} if dimension else _kept(kind.scores),
     )
+
+
+def _kept(shares: Mapping[str, float]) -> dict[str, float]:
+    """The shares that are worth a place in memory."""
+    return {name: round(share, 4) for name, share in shares.items() if share >= 0.01}
 
 
 def choose(
@@ -183,6 +194,7 @@ def choose(
     """Orchestrator: which of the installed agents' profiles. Raises NothingAllowedError."""
     from acr.agents import prices
     from acr.agents.profiles import load_all
+    from acr.orchestrator import calibration
     from acr.orchestrator.policy import decide
     from acr.orchestrator.rules import with_pinned_model
 
@@ -192,7 +204,16 @@ def choose(
     ready = [p for p in profiles if present[p.agent]] or list(profiles)
     priced = prices.listed(ready)
     decision = decide(
-        task, ready, memory, config, prices=priced, pins=pins, tried=tried, spent=spent, seed=seed
+        task,
+        ready,
+        memory,
+        config,
+        prices=priced,
+        pins=pins,
+        tried=tried,
+        spent=spent,
+        seed=seed,
+        calibration=calibration.load(),
     )
     return decision, next(p for p in ready if p.name == decision.chosen)
 

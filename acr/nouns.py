@@ -133,6 +133,8 @@ class Task:
     embedding: tuple[float, ...] | None = None
     """Unit vector in the space named by `embedder`."""
     embedder: str | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """Share of each dimension that it may be of; empty when its dimension is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,8 @@ class Vote:
     """Profile name -> (expected score 0..1, strength in pseudo-observations)."""
     reason: str
     """One line for people."""
+    raw: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """The scores as they were before a calibration changed them; empty where none did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +286,7 @@ class Decision:
     """Weights of score and cost in the reward (arXiv 2606.22902)."""
     seed: int
     snapshot: str
-    """Which state of memory it saw."""
+    """Which state of memory it saw, and after a + which calibration."""
     tried: tuple[str, ...] = ()
     """Profiles that already failed on this task, in order."""
     reason: str = ""

@@ -82,7 +82,8 @@ class OrchestratorSettings:
     exploration: float = _within(0.35, 0.0, 1.0)
     """How far uncertainty leads to trying others than the best: 0 never, 1 is Thompson sampling."""
     gguf: str = ""
-    """Path of a GGUF model for the orchestrator; empty uses the shipped one."""
+    """A GGUF chat model that votes too, which takes seconds: a path, or hf:OWNER/REPOSITORY/FILE.
+    Empty: none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ ABOVE = {
     "loop": BASE | ROOMS,
     "bench": BASE | ROOMS,
     "sessions": BASE | ROOMS | {"loop"},
-    "cli": BASE | ROOMS | {"bench", "loop", "sessions"},
+    "cli": BASE | ROOMS | {"bench", "loop", "sessions", "training"},
     "__main__": BASE | {"cli"},
 }
 HEAVY = {

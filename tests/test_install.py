@@ -40,10 +40,15 @@ else:
 """
 
 
+COMPILERS = ("c++", "g++", "clang++")
+WITHOUT_LLAMA = "import sys; sys.modules['llama_cpp'] = None\n"
+"""Line of a .pth file that hides llama.cpp."""
+
+
 class Machine:
     """A user's machine: a home, the usual programs, and the fake uv."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, packages: str = SEES_TEST_PACKAGES) -> None:
         self.home = folder / "a home"
         self.bin = folder / "bin"
         self.stop, self.hang, self.log = folder / "stop", folder / "hang", folder / "uv.log"
@@ -53,7 +58,7 @@ class Machine:
         fake.write_text(
             FAKE_UV.format(
                 python=sys.executable,
-                packages=SEES_TEST_PACKAGES,
+                packages=packages,
                 wheel=str(distributions()[1]),
                 stop=str(self.stop),
                 hang=str(self.hang),
@@ -125,6 +130,30 @@ def test_install_ends_with_doctor_and_a_demo_that_fails_escalates_and_passes(
     assert "demo-small fail → demo-large pass" in demo
     assert "No model was called" in demo
     assert machine.version() == "acr 0.1.0"
+
+
+def test_without_a_compiler_numpy_routes_and_install_says_so(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, SEES_TEST_PACKAGES + WITHOUT_LLAMA)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for folder in os.environ["PATH"].split(":"):
+        for tool in Path(folder).glob("*"):
+            if tool.name not in (*COMPILERS, "uv", "acr") and not (tools / tool.name).exists():
+                (tools / tool.name).symlink_to(tool)
+    path = f"{machine.bin}:{tools}"
+    done = machine.run("--yes", PATH=path, CXX="")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "acr routes by numpy, without llama.cpp, which needs a C++ compiler" in done.stdout
+    assert "numpy (llama-cpp-python is not installed" in done.stdout
+    routed = subprocess.run(
+        [machine.acr, "classify", "fix the failing test"],
+        env={**machine.environment, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "bug_fixing" in routed.stdout
+    assert "the model (numpy)" in routed.stdout
 
 
 def test_a_second_run_upgrades_and_keeps_what_took_minutes_to_build(

@@ -234,9 +234,39 @@ def _orchestrator(_: Settings) -> Iterator[Finding]:
         return
     opened.scores(["fix the failing test"])
     took = time.monotonic() - begun
-    how = "llama.cpp" if opened.backend == "llama" else f"numpy ({opened.why})"
+    how = f"{'llama.cpp' if opened.backend == 'llama' else 'numpy'} ({opened.why})"
     size = f"{opened.path.stat().st_size / MIB:.0f} MiB"
     yield Finding("orchestrator", "ok", f"{opened.path.name}, {size}, {took:.1f} s cold, by {how}")
+
+
+def _language_model(config: Settings) -> Iterator[Finding]:
+    """The chat model that the user named, where there is one; nothing is fetched."""
+    from acr.orchestrator import llama
+
+    name = config.orchestrator.gguf
+    if name and not name.startswith(llama.HUB):
+        llama.find(name)
+    if name:
+        yield Finding(
+            "language model", "ok", f"{name} votes, which takes seconds for each decision"
+        )
+
+
+def _calibration(_: Settings) -> Iterator[Finding]:
+    from acr.orchestrator import calibration
+
+    try:
+        found = calibration.kept()
+    except AcrError as e:
+        detail, fix = str(e).rsplit("; ", 1)
+        yield Finding("calibration", "warning", detail, _sentence(fix))
+        return
+    if not found:
+        yield Finding("calibration", "ok", "none; acr calibrate makes one of your outcomes")
+        return
+    used = found[-1]
+    by = f"{used.outcomes} outcomes and {used.named} prompts of a named kind"
+    yield Finding("calibration", "ok", f"{used.id}, by {by}")
 
 
 def _sandbox(config: Settings) -> Iterator[Finding]:
@@ -343,6 +373,8 @@ CHECKS: tuple[Check, ...] = (
     _embedder,
     _llama,
     _orchestrator,
+    _language_model,
+    _calibration,
     _sandbox,
     _agents,
     _profiles,

@@ -41,6 +41,7 @@ COMMANDS = {
     "agents": ("acr.cli.agents:app", "Lists coding agents: found, version, login, profiles."),
     "profiles": ("acr.cli.profiles:app", "Lists and edits profiles: agent + model + effort."),
     "memory": ("acr.cli.memory:app", "Shows, searches, exports and prunes what was learned."),
+    "calibrate": ("acr.cli.calibrate:app", "Fits the choice to your own outcomes; can be undone."),
     "hooks": (
         "acr.cli.hooks:app",
         "What hooks in agents may do: verify, advise, route sub-agents.",

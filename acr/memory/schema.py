@@ -60,6 +60,12 @@ def handicaps(db: Database) -> None:
 
 
 @steps()
+def shares_of_kinds(db: Database) -> None:
+    """Which kinds a request may be of: its evidence is mixed by them."""
+    db.execute("ALTER TABLE tasks ADD COLUMN shares JSON NOT NULL DEFAULT '{}'")
+
+
+@steps()
 def sessions(db: Database) -> None:
     """Turns of sessions that acr did not start: each is counted once, even when it is forgotten."""
     db.execute(

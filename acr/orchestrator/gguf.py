@@ -148,6 +148,9 @@ def _numbers(raw: Any, info: _Info) -> Any:
     if info.kind != Q8_0:
         kept = np.ascontiguousarray(raw).view(np.float32 if info.kind == F32 else np.float16)
         return kept.reshape(info.shape).astype(np.float32)
-    blocks = np.ascontiguousarray(raw).reshape(-1, BLOCK + 2)
-    scales = blocks[:, :2].copy().view(np.float16).astype(np.float32)
-    return (blocks[:, 2:].view(np.int8) * scales).reshape(info.shape)
+    blocks = (
+        np.ascontiguousarray(raw).reshape(-1).view([("scale", "<f2"), ("numbers", "i1", BLOCK)])
+    )
+    made = blocks["numbers"].astype(np.float32)
+    made *= blocks["scale"].astype(np.float32)[:, None]
+    return made.reshape(info.shape)

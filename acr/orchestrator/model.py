@@ -42,7 +42,12 @@ def load() -> Model:
 
 
 class Model:
-    """An orchestrator GGUF, run by llama.cpp where it works, else by its numpy twin."""
+    """An orchestrator GGUF, run by llama.cpp or by its numpy twin: by the faster one here.
+
+    For short prompts that is llama.cpp, for long ones a numpy with a BLAS (python -m
+    tests.bench_orchestrator). llama.cpp reads 256 tokens in time only where it was built for
+    AVX-512 or is no x86 build, so it is the first choice there; elsewhere numpy is.
+    """
 
     def __init__(
         self,
@@ -54,7 +59,7 @@ class Model:
         """Raises AcrError when `path` is no such file, or not the one that `sha256` names."""
         from acr.orchestrator.gguf import Gguf
 
-        self.path = path
+        self.path, self.id = path, sha256 or path.name
         try:
             if sha256:
                 _check(path, sha256)
@@ -71,14 +76,16 @@ class Model:
     backend: str
     """llama or numpy."""
     why: str
-    """The backend's version, or why it is not llama.cpp."""
+    """llama.cpp's version, or why it is numpy."""
 
     def scores(self, prompts: Sequence[str]) -> list[Reading]:
         """What the model reads in each prompt, in order; every text has an answer."""
         return [self._read(tuple(ids)) for ids in self._tokens.encode(prompts)]
 
     def _open(self, wanted: str | None) -> _Backend:
-        usable, why = llama.available() if wanted != "numpy" else (False, "as asked")
+        usable, why = (False, "as asked") if wanted == "numpy" else llama.available()
+        if usable and wanted is None and not llama.wide() and _has_blas():
+            usable, why = False, f"faster here than {why}, which was built without AVX-512"
         if usable:
             try:
                 opened = llama.Encoder(self.path, WINDOW)
@@ -117,6 +124,14 @@ class Model:
             models={name: _sigmoid(value) for name, value in found["model"].items()},
             reason=f"the model ({self.backend})",
         )
+
+
+def _has_blas() -> bool:
+    """Whether numpy multiplies matrices by a library that is made for that."""
+    import numpy as np
+
+    found: Any = np.show_config(mode="dicts")
+    return bool(found["Build Dependencies"]["blas"].get("found"))
 
 
 def _labels(file: Any) -> list[tuple[str, str]]:

@@ -12,9 +12,10 @@ from dataclasses import replace
 from acr.errors import NothingAllowedError
 from acr.nouns import Candidate, Decision, Neighbour, Price, Profile, Task, Tried, pooled
 from acr.orchestrator import benchmark, costs, escalation, exploration, rules
+from acr.orchestrator.calibration import NONE, Calibration
 from acr.orchestrator.evidence import Evidence, MemoryView, gather
 from acr.orchestrator.rules import Allowed, Pins
-from acr.orchestrator.voters import VOTERS
+from acr.orchestrator.voters import wanted
 from acr.settings import OrchestratorSettings, Settings
 
 __all__ = ["decide", "replay"]
@@ -38,7 +39,7 @@ SHOWN = 10
 NO_PINS = Pins()
 
 
-def decide(
+def decide(  # noqa: PLR0913  # what a choice depends on
     task: Task,
     profiles: Sequence[Profile],
     memory: MemoryView,
@@ -49,6 +50,7 @@ def decide(
     tried: Sequence[Tried] = (),
     spent: float = 0.0,
     seed: int | None = None,
+    calibration: Calibration = NONE,
 ) -> Decision:
     """Which profile should try `task` next.
 
@@ -63,7 +65,9 @@ def decide(
     """
     allowed = rules.allowed(profiles, settings.pool, pins, [one.profile for one in tried])
     evidence = gather(task, profiles, memory, settings.orchestrator)
-    votes = tuple(vote(evidence) for vote in VOTERS)
+    tiers = {p.name: p.tier for p in evidence.profiles}
+    voters = wanted(settings.orchestrator)
+    votes = tuple(calibration.vote(vote(evidence), tiers) for vote in voters)
     cost = costs.expected(evidence, prices)
     allowed = rules.affordable(allowed, cost, settings.budget.per_run, spent)
     epsilon = (settings.orchestrator.epsilon_score, settings.orchestrator.epsilon_cost)
@@ -95,7 +99,7 @@ def decide(
         explored=chosen != best.profile,
         epsilon=epsilon,
         seed=seed,
-        snapshot=memory.snapshot(),
+        snapshot="+".join(filter(None, (memory.snapshot(), calibration.id))),
         tried=tuple(one.profile for one in tried),
         reason=_reason(chosen, best.profile, evidence, pins, tried),
     )

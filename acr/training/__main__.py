@@ -2,7 +2,7 @@
 
 FOLDER holds CodeRouterBench's id_probing.csv.gz and id_prompts.jsonl.gz, and the folder above it
 commit_subjects.jsonl.gz. OUT gets checkpoints, orchestrator.gguf and orchestrator.json. Started
-again it goes on where it stopped.
+again it goes on where it stopped. It uses a GPU where torch finds one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def make(folder: Path, out: Path, epochs: int | None = None) -> dict[str, Any]:
     from acr.training.encoder import Encoder, weights
     from acr.training.vocabulary import extend
 
-    plan = fit.Plan(**({} if epochs is None else {"epochs": epochs}))
+    where = fit.device()
+    plan = fit.Plan(**({} if epochs is None else {"epochs": epochs})).on(where)
     out.mkdir(parents=True, exist_ok=True)
     examples = {
         "prompts": data.prompts(),
@@ -85,6 +86,7 @@ def make(folder: Path, out: Path, epochs: int | None = None) -> dict[str, Any]:
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "bytes": file.stat().st_size,
         "base": {"model": BASE, "package": PACKAGE, "sha256": BASE_SHA256},
+        "device": where.type,
         "plan": asdict(plan),
         "penalty": penalty,
         "temperature": temperature,
@@ -105,10 +107,11 @@ def make(folder: Path, out: Path, epochs: int | None = None) -> dict[str, Any]:
 def _features(model: Any, tokens: Any, texts: list[str], path: Path) -> Any:
     import torch
 
-    from acr.training.fit import features
+    from acr.training.fit import device, features
 
     if not path.exists():
-        torch.save(features(model, tokens, texts), path)
+        torch.save(features(model.to(device()), tokens, texts).cpu(), path)
+        model.cpu()
     return torch.load(path, weights_only=True)
 
 

@@ -84,7 +84,7 @@ class Encoder(nn.Module):
         """Mean hidden state of each row; `mask` is True where a token is."""
         drop = self.drop if self.training else 0.0
         table: Any = self.embeddings
-        places = torch.arange(ids.shape[1])
+        places = torch.arange(ids.shape[1], device=ids.device)
         x = table["word_embeddings"](ids) + table["position_embeddings"](places)
         x = table["LayerNorm"](x + table["token_type_embeddings"].weight[0])
         x = functional.dropout(x, drop)
@@ -94,16 +94,24 @@ class Encoder(nn.Module):
         pooled: Tensor = (x * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
         return pooled
 
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Logits of each row."""
-        pooled = functional.dropout(self.features(ids, mask), self.drop, self.training)
-        logits: Tensor = self.head(pooled)
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.head.weight.device
+
+    def outputs(self, pooled: Tensor) -> Tensor:
+        """Logits of each row of features."""
+        logits: Tensor = self.head(functional.dropout(pooled, self.drop, self.training))
         return logits
 
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Logits of each row."""
+        return self.outputs(self.features(ids, mask))
 
-def batch(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
+
+def batch(rows: list[list[int]], device: torch.device | None = None) -> tuple[Tensor, Tensor]:
     """Ids padded to one length, and the mask of what is no padding."""
     length = max(map(len, rows))
-    ids = torch.tensor([row + [0] * (length - len(row)) for row in rows])
-    mask = torch.tensor([[True] * len(row) + [False] * (length - len(row)) for row in rows])
-    return ids, mask
+    mask = [[True] * len(row) + [False] * (length - len(row)) for row in rows]
+    ids = [row + [0] * (length - len(row)) for row in rows]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)

@@ -1,4 +1,7 @@
-"""The training: two processes learn from halves of each epoch and meet to average their weights."""
+"""The training: on a GPU one process; else two learn from halves of each epoch and meet.
+
+Where they meet, their weights are averaged.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +28,13 @@ from acr.training.data import Example
 from acr.training.encoder import LAYERS, Encoder, batch
 from acr.training.vocabulary import Glossary
 
-__all__ = ["Plan", "features", "learn"]
+__all__ = ["Plan", "device", "features", "learn"]
 
 FOUR = ("bug_fixing", "code_generation", "code_refactoring", "test_generation")
 """What a commit subject can be; the other dimensions are left alone by it."""
+
+NEAR = 0.1
+"""Temperature of the contrastive loss."""
 
 WATCHED = 6
 """Every which validation prompt is looked at after an epoch."""
@@ -38,7 +44,7 @@ WATCHED = 6
 class Plan:
     """How the encoder is fine-tuned; the defaults are those of the shipped model."""
 
-    epochs: int = 4
+    epochs: int = 10
     workers: int = 2
     batch: int = 16
     rate: float = 1.2e-4
@@ -48,10 +54,12 @@ class Plan:
     words_rate: float = 2e-4
     """Of the embedding table, whose new rows have the most to learn."""
     smoothing: float = 0.05
-    drop: float = 0.1
-    tokens: int = 64
+    alike: float = 0.2
+    """Weight of the supervised contrastive loss, which draws prompts of one kind together."""
+    drop: float = 0.15
+    tokens: int = 112
     """Longest row while training: its start and its end."""
-    last_tokens: int = 112
+    last_tokens: int = 160
     """The same in the last epoch."""
     benchmark: int = 60
     """Benchmark tasks per epoch; they shape the features, the outputs are fitted afterwards."""
@@ -69,6 +77,21 @@ class Plan:
     """Own prompts likewise."""
     seed: int = 7
 
+    def on(self, device: torch.device) -> Plan:
+        """The same plan there: a GPU has one worker, which learns from as many rows a step."""
+        if device.type == "cpu":
+            return self
+        return replace(self, workers=1, batch=self.batch * self.workers)
+
+
+def device() -> torch.device:
+    """The GPU where there is one that torch can use. Sums there are made in a fixed order."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    return torch.device("cuda")
+
 
 @dataclass(frozen=True, slots=True)
 class _Row:
@@ -84,9 +107,12 @@ def learn(
 
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(20000 + os.getpid() % 20000))
     final = out / f"encoder-{plan.epochs}.pt"
-    if not final.exists():
-        spawn(_work, (model, tokens, examples, plan, out, final), plan.workers)
-    model.load_state_dict(torch.load(final, weights_only=True))
+    work = (model, tokens, examples, plan, out, final)
+    if not final.exists() and plan.workers == 1:
+        _work(0, *work)
+    elif not final.exists():
+        spawn(_work, work, plan.workers)
+    model.load_state_dict(torch.load(final, map_location="cpu", weights_only=True))
     return model.eval()
 
 
@@ -102,11 +128,11 @@ def _work(
     import torch.distributed as dist
 
     torch.set_num_threads(1)
-    torch.manual_seed(plan.seed + rank)
-    dist.init_process_group("gloo", rank=rank, world_size=plan.workers)
-    own = copy.deepcopy(model)  # what was handed over lies in memory that both share
-    run = _Worker(rank, own, tokens, examples, plan)
-    checkpoint = out / f"checkpoint-{rank}.pt"
+    if plan.workers > 1:
+        dist.init_process_group("gloo", rank=rank, world_size=plan.workers)
+    own = copy.deepcopy(model)  # what was handed over lies in memory that all share
+    run = _Worker(rank, own.to(device()), tokens, examples, plan)
+    checkpoint = out / f"checkpoint-{plan.workers}-{rank}.pt"
     begun = run.load(checkpoint) if checkpoint.exists() else 0
     for epoch in range(begun, plan.epochs):
         start = time.monotonic()
@@ -120,14 +146,16 @@ def _work(
             sys.stderr.write(json.dumps(line) + "\n")
             with open(out / "progress.jsonl", "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
-        dist.barrier()
+        if plan.workers > 1:
+            dist.barrier()
     if rank == 0:
         torch.save(run.averaged.state_dict(), final)
-    dist.destroy_process_group()
+    if plan.workers > 1:
+        dist.destroy_process_group()
 
 
 class _Worker:
-    """One of the processes: its half of the rows, its optimiser, the averaged weights."""
+    """One of the processes: its share of the rows, its optimiser, the averaged weights."""
 
     def __init__(
         self,
@@ -156,26 +184,27 @@ class _Worker:
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "random": torch.get_rng_state(),
         }
 
     def load(self, path: Path) -> int:
         """Restores `path`; returns the epochs that are done."""
-        kept = torch.load(path, weights_only=True)
+        kept = torch.load(path, map_location=self.model.device, weights_only=True)
         self.model.load_state_dict(kept["model"])
         self.averaged.load_state_dict(kept["averaged"])
         self.optimiser.load_state_dict(kept["optimiser"])
-        torch.set_rng_state(kept["random"])
         return int(kept["epoch"])
 
     def epoch(self, epoch: int) -> float:
         """Learns from every prompt and commit subject once. Returns the mean loss."""
         plan, total = self.plan, 0.0
+        torch.manual_seed(plan.seed + self.rank + epoch * plan.workers)
         batches = list(self._batches(epoch))
         self.model.train()
         for step, rows in enumerate(batches):
             self._set_rates((epoch + step / len(batches)) / plan.epochs)
-            loss = _loss(self.model(*batch([row.ids for row in rows])), rows, plan)
+            pooled = self.model.features(*batch([row.ids for row in rows], self.model.device))
+            loss = _loss(self.model.outputs(pooled).cpu(), rows, plan)
+            loss = loss + plan.alike * _apart(pooled.cpu(), rows)
             self.optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -236,7 +265,8 @@ class _Worker:
         import torch.distributed as dist
 
         for own, kept in zip(self.model.parameters(), self.averaged.parameters(), strict=True):
-            dist.all_reduce(own)
+            if self.plan.workers > 1:
+                dist.all_reduce(own)
             kept.lerp_(own.div_(self.plan.workers), 1 - self.plan.average)
 
 
@@ -283,6 +313,20 @@ def _loss(logits: Tensor, rows: list[_Row], plan: Plan) -> Tensor:
     return loss / len(rows)
 
 
+def _apart(pooled: Tensor, rows: list[_Row]) -> Tensor:
+    """How far prompts of one kind lie apart (Khosla et al. 2020, SupCon), a mean over the rows."""
+    own = [i for i, row in enumerate(rows) if row.example.difficulty is not None]
+    own = [i for i in own if not rows[i].example.scores]
+    kinds = torch.tensor([DIMENSIONS.index(str(rows[i].example.dimension)) for i in own])
+    same = (kinds[:, None] == kinds).float().fill_diagonal_(0)
+    if not same.any():
+        return pooled.sum() * 0
+    near = functional.normalize(pooled[own], dim=1)
+    near = (near @ near.T / NEAR).masked_fill(torch.eye(len(own), dtype=torch.bool), -1e9)
+    told = -(same * near.log_softmax(1)).sum(1)
+    return (told / same.sum(1).clamp(min=1)).sum() / len(rows)
+
+
 def _cut(ids: list[int], longest: int) -> list[int]:
     tail = longest * 3 // 8
     return ids if len(ids) <= longest else ids[: longest - tail] + ids[-tail:]
@@ -293,10 +337,10 @@ def features(model: Encoder, tokens: Tokens, texts: list[str]) -> Tensor:
     """The mean hidden state of each text, in order."""
     ids = tokens.encode(texts)
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    found = torch.empty(len(ids), model.head.in_features)
+    found = torch.empty(len(ids), model.head.in_features, device=model.device)
     for start in range(0, len(order), 16):
         some = order[start : start + 16]
-        found[some] = model.features(*batch([ids[i] for i in some]))
+        found[some] = model.features(*batch([ids[i] for i in some], model.device))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -63,6 +64,23 @@ def test_nothing_installed_is_no_failure(capsys: pytest.CaptureFixture[str]) -> 
         assert found[name]["status"] == "ok", found[name]
     assert found["agents"]["status"] == "warning"
     assert "npm install" in found["agents"]["fix"]
+
+
+def test_it_says_what_reads_prompts_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["doctor", "--json"])
+    found = {c["name"]: c["detail"] for c in json.loads(capsys.readouterr().out)["checks"]}
+    assert re.search(r"by (llama\.cpp|numpy) \(.+\)$", found["orchestrator"])
+    assert found["calibration"].startswith("none; acr calibrate")
+    assert "language model" not in found
+
+
+def test_a_chat_model_that_is_not_there_is_a_failure(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.mkdir(mode=0o700)
+    (home / "config.toml").write_text("[orchestrator]\ngguf = '/nowhere/chat.gguf'\n")
+    assert run(["doctor"]) == 1
+    assert "/nowhere/chat.gguf: No such file" in capsys.readouterr().out
 
 
 def test_each_warning_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:

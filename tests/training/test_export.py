@@ -13,7 +13,7 @@ import torch
 
 from acr.orchestrator.model import Model
 from acr.orchestrator.tokens import Tokens
-from acr.training import data, export, heads
+from acr.training import data, export, fit, heads
 from acr.training.encoder import WIDTH, Encoder, batch
 from acr.training.vocabulary import extend
 
@@ -69,6 +69,47 @@ def test_outputs_are_fitted_to_what_was_measured() -> None:
         told = encoder.head(kept)[:, 10:].sigmoid()
     assert (told[:, -1] - kept[:, 0].sigmoid()).abs().mean() < 0.05
     assert (told[:, 0] + told[:, -1] - 1).abs().mean() < 0.05
+
+
+def test_a_gpu_has_one_worker_that_learns_from_as_many_rows_a_step() -> None:
+    plan = fit.Plan(workers=2, batch=16)
+    alone = plan.on(torch.device("cuda"))
+    assert (alone.workers, alone.batch) == (1, 32)
+    assert plan.on(torch.device("cpu")) == plan
+
+
+def test_training_goes_on_where_it_stopped_with_the_same_result(
+    words: tuple[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = Tokens(words[0])
+    texts = [f"fix it {i} ```x = {i}```" for i in range(14)]
+    own = [
+        data.Example(text, "one", "bug_fixing", 0.5, split="val" if i > 6 else "train")
+        for i, text in enumerate(texts)
+    ]
+    scored = data.Example("sort", "algorithm", difficulty=0.5, scores=tuple([0.5] * 8))
+    subject = data.Example("fix: it", "two", "bug_fixing")
+    examples = {"prompts": own, "plain": [], "commits": [subject], "matrix": [scored]}
+    plan = fit.Plan(epochs=2, workers=1, batch=4, commits=1, benchmark=1, meet=1)
+
+    def learned(out: Path) -> torch.Tensor:
+        torch.manual_seed(11)
+        out.mkdir(exist_ok=True)
+        made = fit.learn(Encoder(len(words[1]), 23), tokens, examples, plan, out)
+        return made.head.weight.detach()
+
+    whole, epoch = learned(tmp_path / "whole"), fit._Worker.epoch
+
+    def stopped(worker: fit._Worker, number: int) -> float:
+        if number:
+            raise KeyboardInterrupt
+        return epoch(worker, number)
+
+    monkeypatch.setattr(fit._Worker, "epoch", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        learned(tmp_path / "parts")
+    monkeypatch.undo()
+    assert torch.equal(learned(tmp_path / "parts"), whole)
 
 
 def test_a_rate_has_its_interval() -> None:

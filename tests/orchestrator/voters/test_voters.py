@@ -109,7 +109,16 @@ def test_the_task_itself_is_no_neighbour_of_itself() -> None:
     assert neighbours.vote(evidence(row, about=SIMILAR)).scores == {}
 
 
-def test_an_unsure_dimension_shares_between_two() -> None:
+def test_evidence_is_mixed_by_the_readers_shares() -> None:
+    shares = {"code_completion": 0.3, "bug_fixing": 0.5, "algorithm": 0.15, "data_science": 0.05}
+    mixed = evidence(about=task(confidence=0.5, shares=shares)).dimensions
+    assert [name for name, _ in mixed] == ["bug_fixing", "code_completion", "algorithm"]
+    assert [share for _, share in mixed] == pytest.approx([0.5 / 0.95, 0.3 / 0.95, 0.15 / 0.95])
+    sure = task(confidence=0.93, shares={"bug_fixing": 0.93, "algorithm": 0.07})
+    assert evidence(about=sure).dimensions == (("bug_fixing", 1.0),)
+
+
+def test_without_shares_an_unsure_dimension_is_shared_between_two() -> None:
     unsure = evidence(about=task(confidence=0.25))
     assert unsure.dimensions == (("bug_fixing", 0.75), ("algorithm", 0.25))
     assert evidence(about=task(confidence=0.5)).dimensions == (("bug_fixing", 1.0),)
