@@ -46,6 +46,7 @@ __all__ = [
     "reader",
     "run",
     "run_folder",
+    "task_in",
 ]
 
 
@@ -140,13 +141,25 @@ def ask(
     prompt: str, cwd: Path, config: Settings, embedder: Embedder, dimension: str | None = None
 ) -> tuple[Task, Repository]:
     """Context: what is asked, and where."""
-    from acr.context.dimension import classify, human_ask
     from acr.context.repository import find
 
     repository = find(cwd, config)
+    return task_in(repository, prompt, config, embedder, dimension), repository
+
+
+def task_in(
+    repository: Repository,
+    prompt: str,
+    config: Settings,
+    embedder: Embedder,
+    dimension: str | None = None,
+) -> Task:
+    """A new task in a repository."""
+    from acr.context.dimension import classify, human_ask
+
     text = human_ask(prompt)
     kind = classify(text, reader(config))
-    task = Task(
+    return Task(
         id=secrets.token_hex(5),
         created=time.time(),
         prompt=text,
@@ -161,7 +174,6 @@ def ask(
         embedder=embedder.id,
         shares={} if dimension else _kept(kind.scores),
     )
-    return task, repository
 
 
 def _kept(shares: Mapping[str, float]) -> dict[str, float]:

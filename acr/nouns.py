@@ -33,6 +33,7 @@ __all__ = [
     "Reading",
     "Recent",
     "Repository",
+    "SessionTurn",
     "Signal",
     "Snapshot",
     "Statistic",
@@ -514,6 +515,19 @@ class Tried:
     profile: str
     score: float | None = None
     """0..1, as verified; None when it says nothing about the task, as when no agent ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTurn:
+    """A turn of a session that acr did not start, as memory knows it."""
+
+    id: str
+    agent: str
+    session: str
+    """The agent's own name of it."""
+    started: float
+    """Seconds since the epoch."""
+    attempt: str
 
 
 @dataclass(frozen=True, slots=True)

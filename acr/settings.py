@@ -214,6 +214,9 @@ class RepositorySettings:
 
     test: str = ""
     """Shell command that runs the tests; overrides detection."""
+    verify: bool | None = None
+    """Whether turns of ordinary sessions are verified (acr hooks verify); absent: where `test`
+    is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,8 +313,11 @@ def parse(kind: Any, data: Any, text: str, path: Path, where: str = "") -> Any:
     if kind is float and type(data) is int:
         return float(data)
     if type(data) is not kind:
-        refuse(text, path, where, {str: "text", int: "a whole number"}.get(kind, "a number"), data)
+        refuse(text, path, where, _NAMES.get(kind, "a number"), data)
     return data
+
+
+_NAMES = {str: "text", int: "a whole number", bool: "true or false"}
 
 
 def _parse_table(kind: Any, data: Any, text: str, path: Path, where: str) -> Any:

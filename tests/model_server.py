@@ -133,6 +133,8 @@ class Asked:
     """Lower-case names; of credentials only the name is kept."""
     namespaces: Mapping[str, str] = field(default_factory=dict)
     """Tool -> the namespace that a call has to name."""
+    body: str = field(default="", repr=False)
+    """All of it, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -631,6 +633,7 @@ class _Handler(BaseHTTPRequestHandler):
             stream=bool(body.get("stream")) or ":stream" in last,
             headers={k: "given" if k in secret else v for k, v in headers.items()},
             namespaces=namespaces,
+            body=json.dumps(body, ensure_ascii=False),
         )
 
     @property

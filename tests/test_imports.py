@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BASE = frozenset({"errors", "files", "git", "lock", "nouns", "settings"})
+BASE = frozenset({"errors", "files", "git", "hooksfile", "lock", "nouns", "settings"})
 ROOMS = frozenset({"agents", "context", "memory", "orchestrator", "verifier"})
 ABOVE = {
     "installer": BASE,
     "training": BASE | {"memory", "orchestrator"},
     "loop": BASE | ROOMS,
     "bench": BASE | ROOMS,
-    "cli": BASE | ROOMS | {"bench", "installer", "loop", "training"},
+    "sessions": BASE | ROOMS | {"loop"},
+    "cli": BASE | ROOMS | {"bench", "installer", "loop", "sessions", "training"},
     "__main__": BASE | {"cli"},
 }
 HEAVY = {

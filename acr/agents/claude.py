@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,11 +18,12 @@ from typing import Any
 
 from acr.agents import Command, Detection, Report, Request, detection
 from acr.agents.failures import explain
-from acr.agents.records import dig, number, record, rows, shorten, table, text
-from acr.agents.usage import Ledger, since
+from acr.agents.records import dig, lines, number, record, rows, shorten, table, text
+from acr.agents.sessions import Ran, Told, Turn
+from acr.agents.usage import Ledger, moment, since
 from acr.nouns import AttemptStatus, Event, Usage
 
-__all__ = ["Claude", "home"]
+__all__ = ["Claude", "home", "turn"]
 
 LOGIN = "claude auth login"
 SYNTHETIC = "<synthetic>"
@@ -35,6 +38,10 @@ SANDBOX = {
 }
 RETRIES = "5"
 """A refused key is tried again like any error: ten times, its default, last three minutes."""
+
+EDITS = ("Edit", "Write", "MultiEdit", "NotebookEdit")
+EXIT = re.compile(r"Exit code (\d+)")
+"""How the result of a command that failed begins."""
 
 LIMITS = {
     "error_max_budget_usd": "the budget is used up; raise --budget",
@@ -314,7 +321,7 @@ def _transcript(session: str, start: float) -> Ledger:
     ledger, root = Ledger(), home() / "projects"
     for path in (*root.glob(f"*/{session}.jsonl"), *root.glob(f"*/{session}/subagents/*.jsonl")):
         own = path.stem == session
-        for line in _lines(path):
+        for line in lines(path):
             message = table(line, "message")
             model = text(message, "model")
             counts = line.get("type") == "assistant" and model != SYNTHETIC
@@ -324,9 +331,57 @@ def _transcript(session: str, start: float) -> Ledger:
     return ledger
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            yield from map(record, file)
-    except OSError:
-        return
+def turn(wanted: Turn) -> Told:
+    """A turn from the session's files; each content block has a line of its own there."""
+    if wanted.transcript is None:
+        return Told()
+    ledger, ran, calls = Ledger(), [], {}
+    model, effort, last, acted = "", "", "", math.inf
+    for line in _within(wanted.transcript, wanted):
+        message = table(line, "message")
+        for block in rows(message, "content"):
+            match block.get("type"):
+                case "tool_use":
+                    calls[text(block, "id")] = block
+                    acted = min(acted, moment(text(line, "timestamp")))
+                case "tool_result":
+                    ran += _ran(calls.get(text(block, "tool_use_id"), {}), block)
+                case "text" if line.get("type") == "assistant":
+                    last = text(block, "text")
+        if _counts(line):
+            model, effort = text(message, "model"), text(line, "effort")
+            ledger.add(text(message, "id"), model, _request(table(message, "usage")))
+    for path in wanted.transcript.with_suffix("").glob("subagents/*.jsonl"):
+        for line in filter(_counts, _within(path, wanted)):
+            message = table(line, "message")
+            usage = _request(table(message, "usage"))
+            ledger.add(text(message, "id"), text(message, "model"), usage, subagent=True)
+    return Told(
+        model=model or None,
+        effort=effort or None,
+        by_model=ledger.by_model(),
+        ran=tuple(ran),
+        acted=acted,
+        complete=bool(last) and last.strip().startswith(wanted.message.strip()),
+    )
+
+
+def _within(path: Path, wanted: Turn) -> Iterator[dict[str, Any]]:
+    return (x for x in lines(path) if wanted.start <= moment(text(x, "timestamp")) < wanted.end)
+
+
+def _counts(line: dict[str, Any]) -> bool:
+    """Whether the line is a model's answer."""
+    return line.get("type") == "assistant" and text(line, "message", "model") != SYNTHETIC
+
+
+def _ran(call: dict[str, Any], result: dict[str, Any]) -> list[Ran]:
+    """What a tool call did, when it ran a command or changed a file."""
+    if call.get("name") in EDITS:
+        return [Ran("")] if result.get("is_error") is not True else []
+    if call.get("name") != "Bash":
+        return []
+    said = text(result, "content") or " ".join(text(r, "text") for r in rows(result, "content"))
+    exited = EXIT.match(said)
+    failed = int(exited[1]) if exited else None
+    return [Ran(text(call, "input", "command"), failed if result.get("is_error") is True else 0)]

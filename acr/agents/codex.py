@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from acr.agents import Command, Detection, Report, Request, detection
 from acr.agents.failures import explain
-from acr.agents.records import number, record, rows, shorten, table, text
-from acr.agents.usage import Ledger, since
+from acr.agents.records import dig, lines, number, record, rows, shorten, table, text
+from acr.agents.sessions import Ran, Told, Turn
+from acr.agents.usage import Ledger, moment, since
 from acr.nouns import AttemptStatus, Event, Usage
 
-__all__ = ["Codex", "home"]
+__all__ = ["Codex", "home", "tokens", "turn"]
 
 LOGIN = "codex login"
 REFUSED = re.compile(
@@ -117,7 +118,7 @@ class CodexReader:
             case "item.started" | "item.completed":
                 return self._item(table(data, "item"), done=data["type"] == "item.completed")
             case "turn.completed":
-                self._turn = _tokens(table(data, "usage"))
+                self._turn = tokens(table(data, "usage"))
             case "turn.failed":
                 self._failure = text(data, "error", "message") or "the turn failed"
             case "error":
@@ -186,7 +187,7 @@ class CodexReader:
         return "done", ""
 
 
-def _tokens(usage: dict[str, Any]) -> Usage:
+def tokens(usage: dict[str, Any]) -> Usage:
     """Codex counts cached and cache-written tokens as part of the input."""
     cached = number(usage, "cached_input_tokens")
     written = number(usage, "cache_write_input_tokens")
@@ -222,7 +223,7 @@ def _rollouts(thread: str, cwd: Path, start: float) -> _Found:
     found = _Found(thread=thread)
     files = sorted((home() / "sessions").glob("*/*/*/rollout-*.jsonl"))
     recent = [path for path in files if _touched(path, start)]
-    heads = [(path, table(next(_lines(path), {}), "payload")) for path in recent]
+    heads = [(path, table(next(lines(path), {}), "payload")) for path in recent]
     if not thread:
         began = [h for _, h in heads if text(h, "cwd") == str(cwd) and _is_main(h)]
         found.thread = text(began[-1], "id") if began else ""
@@ -245,17 +246,9 @@ def _touched(path: Path, start: float) -> bool:
         return False
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            yield from map(record, file)
-    except OSError:
-        return
-
-
 def _read(path: Path, found: _Found, start: float, *, main: bool) -> None:
     models: dict[str, str] = {}
-    for line in _lines(path):
+    for line in lines(path):
         payload, recent = table(line, "payload"), since(text(line, "timestamp"), start)
         match line.get("type"):
             case "turn_context":
@@ -266,7 +259,7 @@ def _read(path: Path, found: _Found, start: float, *, main: bool) -> None:
                 key = text(payload, "response_id") or f"{path.name}:{line.get('ordinal')}"
                 if key not in found.ledger:
                     model = models.get(text(payload, "turn_id"), "")
-                    usage = _tokens(table(payload, "usage"))
+                    usage = tokens(table(payload, "usage"))
                     found.ledger.add(key, model, usage, subagent=not main)
             case "response_item" if recent and main:
                 _judge(payload, found)
@@ -289,3 +282,80 @@ def _judge(item: dict[str, Any], found: _Found) -> None:
 def _line_of(output: str, match: re.Match[str]) -> str:
     begin = output.rfind("\n", 0, match.start()) + 1
     return output[begin:].partition("\n")[0]
+
+
+def turn(wanted: Turn) -> Told:
+    """A turn from the session's rollout, and from those of its sub-agents."""
+    if wanted.transcript is None:
+        return Told()
+    ledger, ran = Ledger(), list[Ran]()
+    context: dict[str, Any] = {}
+    acted, complete = math.inf, False
+    for line in lines(wanted.transcript):
+        payload = table(line, "payload")
+        if text(payload, "turn_id") != wanted.id:
+            continue
+        kind = text(payload, "type") or line.get("type")
+        match kind:
+            case "turn_context":
+                context = payload
+            case "token_usage_record":
+                model = text(context, "model")
+                ledger.add(text(payload, "response_id"), model, tokens(table(payload, "usage")))
+            case "item_completed":
+                done = _ran(table(payload, "item"))
+                ran += done
+                if done:
+                    began = number(payload, "started_at_ms") / 1000
+                    acted = min(acted, began or moment(text(line, "timestamp")))
+            case "task_complete" | "turn_aborted":
+                complete = True
+    _add_subagents(wanted, ledger)
+    return Told(
+        model=text(context, "model") or None,
+        effort=text(context, "effort") or None,
+        by_model=ledger.by_model(),
+        ran=tuple(ran),
+        acted=acted,
+        complete=complete,
+    )
+
+
+def _ran(item: dict[str, Any]) -> list[Ran]:
+    """What an item did, when it ran a command or changed files."""
+    if item.get("type") == "FileChange":
+        return [Ran("")]
+    if item.get("type") != "CommandExecution":
+        return []
+    words, code = dig(item, "command"), item.get("exit_code")
+    command = words[-1] if isinstance(words, list) and words else ""
+    return [Ran(str(command), code if isinstance(code, int) else None)]
+
+
+def _add_subagents(wanted: Turn, ledger: Ledger) -> None:
+    """Sub-agents' rollouts may begin with a copy of their parent's, and may be another day's."""
+    assert wanted.transcript is not None
+    for path in wanted.transcript.parents[3].glob("*/*/*/rollout-*.jsonl"):
+        if path == wanted.transcript or not _touched(path, wanted.start):
+            continue
+        head = table(next(lines(path), {}), "payload")
+        if _is_main(head) or text(head, "session_id") != wanted.session:
+            continue
+        models: dict[str, str] = {}
+        for line in lines(path):
+            payload = table(line, "payload")
+            if line.get("type") == "turn_context":
+                models[text(payload, "turn_id")] = text(payload, "model")
+            elif line.get("type") == "token_usage_record" and _is_of(payload, line, wanted):
+                key, own = text(payload, "response_id"), text(payload, "turn_id")
+                if key not in ledger:
+                    usage = tokens(table(payload, "usage"))
+                    ledger.add(key, models.get(own, ""), usage, subagent=True)
+
+
+def _is_of(payload: dict[str, Any], line: dict[str, Any], wanted: Turn) -> bool:
+    """Whether a sub-agent's request belongs to the turn; older ones do not name its root."""
+    root = text(payload, "root_turn_id")
+    named = bool(root) and root != text(payload, "turn_id")
+    during = wanted.start <= moment(text(line, "timestamp")) < wanted.end
+    return root == wanted.id if named else during

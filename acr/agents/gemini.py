@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
 from acr.agents import Command, Detection, Report, Request, detection
 from acr.agents.failures import explain
-from acr.agents.records import number, record, shorten, table, text
+from acr.agents.records import lines, number, record, rows, shorten, table, text
+from acr.agents.sessions import Ran, Told, Turn
+from acr.agents.usage import Ledger, moment
 from acr.nouns import AttemptStatus, Event, Usage
 
-__all__ = ["Gemini"]
+__all__ = ["Gemini", "turn"]
 
 APPROVAL = {"ask": "default", "edit": "auto_edit", "full": "yolo"}
 """Where nobody can be asked, "ask" only reads, and "edit" changes files but runs no commands."""
@@ -139,3 +142,47 @@ class _Reader:
         if text(data, "error", "type") in REFUSALS or why.startswith(WITHHELD):
             self._denied = shorten(f"a tool was denied: {why}; --autonomy full would allow it")
         return Event("warning", shorten(why))
+
+
+EXIT = re.compile(r"[Ee]xit(?:ed with)? [Cc]ode: (\d+)")
+
+
+def turn(wanted: Turn) -> Told:
+    """A turn from the session's file; a message is written again when its tools have run."""
+    ledger, answers, model, last = Ledger(), dict[str, dict[str, object]](), "", ""
+    for line in lines(wanted.transcript):
+        during = wanted.start <= moment(text(line, "timestamp")) < wanted.end
+        if line.get("type") != "gemini" or not during:
+            continue
+        model, last = text(line, "model") or model, text(line, "content")
+        answers[text(line, "id")] = line
+        given, cached = number(line, "tokens", "input"), number(line, "tokens", "cached")
+        thoughts = number(line, "tokens", "thoughts")
+        usage = Usage(
+            input=max(0, given - cached),
+            cached_input=cached,
+            output=number(line, "tokens", "output") + thoughts,
+            reasoning=thoughts,
+        )
+        ledger.add(text(line, "id"), model, usage)
+    times = [moment(text(line, "timestamp")) for line in answers.values() if "toolCalls" in line]
+    ran = [_ran(call) for line in answers.values() for call in rows(line, "toolCalls")]
+    return Told(
+        model=model or None,
+        by_model=ledger.by_model(),
+        ran=tuple(found for found in ran if found),
+        acted=min(times, default=math.inf),
+        complete=bool(last) and last.strip().startswith(wanted.message.strip()),
+    )
+
+
+def _ran(call: dict[str, object]) -> Ran | None:
+    if text(call, "name") in ("write_file", "replace"):
+        return Ran("")
+    if text(call, "name") != "run_shell_command":
+        return None
+    said = text(call, "resultDisplay") + "".join(
+        text(row, "functionResponse", "response", "output") for row in rows(call, "result")
+    )
+    exited = EXIT.search(said)
+    return Ran(text(call, "args", "command"), int(exited[1]) if exited else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 import time
@@ -13,11 +14,12 @@ from typing import Any
 
 from acr.agents import Command, Detection, Report, Request, detection
 from acr.agents.failures import explain
-from acr.agents.records import number, record, shorten, table, text
+from acr.agents.records import dig, number, record, shorten, table, text
+from acr.agents.sessions import Ran, Told, Turn
 from acr.agents.usage import Ledger
 from acr.nouns import AttemptStatus, Event, Usage
 
-__all__ = ["OpenCode", "data"]
+__all__ = ["OpenCode", "data", "turn"]
 
 LOGIN = "opencode auth login"
 CONFIG = "OPENCODE_CONFIG_CONTENT"
@@ -204,12 +206,20 @@ class _Stored:
     """What the database says about one run."""
 
     session: str
+    turn: str = ""
+    """The user's message that the session's own answers are to; empty for all."""
     model: str = ""
     main: Ledger = field(default_factory=Ledger)
     main_cost: float = 0.0
     others: Ledger = field(default_factory=Ledger)
     """Sub-agents, at any depth."""
     others_cost: float = 0.0
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    """Texts and tool calls of the session itself."""
+    ended: bool = False
+    """The last answer asks for nothing more."""
+    inner: bool = False
+    """Another session asked for this one."""
 
 
 FAMILY = """
@@ -218,7 +228,12 @@ with recursive family(id) as (
 )
 select message.id, message.session_id, message.data from message
 join family on message.session_id = family.id
-where message.time_created >= ? order by message.time_created
+where message.time_created >= ? and message.time_created < ? order by message.time_created
+"""
+PARENT = "select parent_id from session where id = ?"
+PARTS = """
+select data from part where session_id = ? and time_created >= ? and time_created < ?
+order by time_created
 """
 LATEST = """
 select id from session where directory = ? and parent_id is null and time_updated >= ?
@@ -226,12 +241,15 @@ order by time_updated desc limit 1
 """
 
 
-def _stored(session: str, cwd: Path, start: float) -> _Stored:
+def _stored(
+    session: str, cwd: Path, start: float, end: float = math.inf, turn: str = ""
+) -> _Stored:
     """Reads opencode's database; what it does not hold, or not in the known form, is left out.
 
     Without a session, as after an interactive run, it is the last one that was used in `cwd`.
     """
-    found, since = _Stored(session), int(start * 1000)
+    found, since = _Stored(session, turn), int(start * 1000)
+    until = int(min(end, 1e12) * 1000)
     database = data() / "opencode.db"
     if not database.is_file():
         return found
@@ -240,22 +258,62 @@ def _stored(session: str, cwd: Path, start: float) -> _Stored:
             if not session:
                 latest = connection.execute(LATEST, (str(cwd), since)).fetchone()
                 found.session = latest[0] if latest else ""
-            for key, owner, raw in connection.execute(FAMILY, (found.session, since)):
+            parent = connection.execute(PARENT, (found.session,)).fetchone()
+            found.inner = bool(parent and parent[0])
+            for key, owner, raw in connection.execute(FAMILY, (found.session, since, until)):
                 _add(found, key, record(raw), own=owner == found.session)
+            for (raw,) in connection.execute(PARTS, (found.session, since, until)):
+                found.parts.append(record(raw))
     except sqlite3.Error:
         return found
     return found
 
 
 def _add(found: _Stored, key: str, message: dict[str, Any], *, own: bool) -> None:
-    if message.get("role") != "assistant":
+    other = own and found.turn and text(message, "parentID") != found.turn
+    if message.get("role") != "assistant" or other:
         return
     model = f"{text(message, 'providerID')}/{text(message, 'modelID')}"
     usage = _tokens(message)
     if own:
         found.model = model
+        found.ended = text(message, "finish") not in ("", "tool-calls")
         found.main_cost += _cost(message)
     else:
         found.others_cost += _cost(message)
     if usage.total:
         (found.main if own else found.others).add(key, model, usage, subagent=not own)
+
+
+def turn(wanted: Turn) -> Told:
+    """A turn from the database; the title's request, which it does not hold, is left out."""
+    found = _stored(wanted.session, Path(), wanted.start, wanted.end, wanted.id)
+    by_model, cost = found.main.by_model(), found.main_cost + found.others_cost
+    for model, usage in found.others.by_model().items():
+        by_model[model] = by_model.get(model, Usage()) + usage
+    unpriced = not found.main_cost or (found.others.total() and not found.others_cost)
+    return Told(
+        model=found.model or None,
+        by_model=by_model,
+        cost=None if unpriced else cost,
+        ran=tuple(ran for part in found.parts for ran in _ran(part)),
+        acted=min(map(_began, found.parts), default=math.inf),
+        complete=found.ended,
+        inner=found.inner,
+    )
+
+
+def _began(part: dict[str, Any]) -> float:
+    """When a tool was called; inf for a part that is no call."""
+    return number(part, "state", "time", "start") / 1000 or math.inf
+
+
+def _ran(part: dict[str, Any]) -> list[Ran]:
+    if part.get("type") != "tool" or text(part, "state", "status") != "completed":
+        return []
+    if part.get("tool") in ("edit", "write", "patch", "multiedit"):
+        return [Ran("")]
+    if part.get("tool") != "bash":
+        return []
+    code = dig(part, "state", "metadata", "exit")
+    return [Ran(text(part, "state", "input", "command"), code if isinstance(code, int) else None)]

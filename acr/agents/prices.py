@@ -6,16 +6,18 @@ import contextlib
 import datetime
 import importlib.util
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from acr import settings
+from acr.agents import Report
 from acr.files import replace_file
 from acr.nouns import Price, Profile, Usage, from_json, to_json
 
-__all__ = ["cost", "listed", "price"]
+__all__ = ["charge", "cost", "listed", "price"]
 
 MILLION = 1_000_000
 SAMPLE = 1000
@@ -81,6 +83,22 @@ def cost(usage: Usage, price: Price) -> float:
         + usage.output * price.output
     )
     return per_million / MILLION
+
+
+def charge(profile: Profile, report: Report) -> tuple[float | None, str]:
+    """(USD, where from): the profile's own price, else the agent's word, else the price table."""
+    if report.usage is None or (profile.price is None and report.cost is not None):
+        return report.cost, "agent" if report.cost is not None else ""
+    main = report.model or profile.model
+    parts: Mapping[str, Usage] = report.by_model or {main: report.usage}
+    total = 0.0
+    for model, usage in parts.items():
+        override = profile.price if model == main else None
+        known = price(replace(profile, model=model, price=override))
+        if known is None:
+            return None, ""
+        total += cost(usage, known)
+    return total, "override" if profile.price else "price table"
 
 
 @cache

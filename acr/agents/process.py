@@ -13,7 +13,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import FrameType
 from typing import IO, Any
@@ -22,7 +22,7 @@ from acr.agents import Agent, Command, Progress, Reader, Report, Request, prices
 from acr.agents.group import Ending
 from acr.agents.transcript import NAME, Transcript, write_private
 from acr.errors import AgentError
-from acr.nouns import Attempt, AttemptStatus, Profile, Usage
+from acr.nouns import Attempt, AttemptStatus
 
 __all__ = ["run", "run_interactive"]
 
@@ -306,7 +306,7 @@ def _attempt(
         error = f"stopped after {request.timeout:g} s; give it longer with --timeout"
     elif ended.stopped == "aborted":
         status, error = "aborted", "stopped by the user"
-    cost, source = _cost(request.profile, report)
+    cost, source = prices.charge(request.profile, report)
     return Attempt(
         id=request.attempt,
         task=request.task,
@@ -325,19 +325,3 @@ def _attempt(
         session=report.session,
         message=request.redact(report.message),
     )
-
-
-def _cost(profile: Profile, report: Report) -> tuple[float | None, str]:
-    """(USD, where from): the profile's own price, else the agent's word, else the price table."""
-    if report.usage is None or (profile.price is None and report.cost is not None):
-        return report.cost, "agent" if report.cost is not None else ""
-    main = report.model or profile.model
-    parts: Mapping[str, Usage] = report.by_model or {main: report.usage}
-    total = 0.0
-    for model, usage in parts.items():
-        override = profile.price if model == main else None
-        price = prices.price(replace(profile, model=model, price=override))
-        if price is None:
-            return None, ""
-        total += prices.cost(usage, price)
-    return total, "override" if profile.price else "price table"

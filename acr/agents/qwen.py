@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from acr.agents import Command, Detection, Report, Request, detection
 from acr.agents.failures import explain
-from acr.agents.records import number, record, rows, shorten, table, text
+from acr.agents.records import dig, lines, number, record, rows, shorten, table, text
+from acr.agents.sessions import Ran, Told, Turn
+from acr.agents.usage import Ledger, moment
 from acr.nouns import AttemptStatus, Event, Usage
 
-__all__ = ["Qwen"]
+__all__ = ["Qwen", "turn"]
 
 APPROVAL = {"ask": "default", "edit": "auto-edit", "full": "yolo"}
 """Where nobody can be asked, "ask" only reads, and "edit" changes files but runs no commands."""
@@ -122,3 +125,48 @@ class _Reader:
             self._error = said or "qwen reported an error"
             return [Event("error", shorten(self._error))]
         return []
+
+
+def turn(wanted: Turn) -> Told:
+    """A turn from the session's file."""
+    ledger, ran, calls = Ledger(), list[Ran](), dict[str, dict[str, object]]()
+    model, last, acted = "", "", math.inf
+    for line in lines(wanted.transcript):
+        if not wanted.start <= moment(text(line, "timestamp")) < wanted.end:
+            continue
+        if line.get("type") == "assistant":
+            model, parts = text(line, "model") or model, rows(line, "message", "parts")
+            last = next((text(part, "text") for part in parts if text(part, "text")), last)
+            made = [table(part, "functionCall") for part in parts]
+            calls |= {text(call, "id"): call for call in made if call}
+            acted = min(acted, moment(text(line, "timestamp"))) if any(made) else acted
+            ledger.add(text(line, "uuid"), model, _tokens(table(line, "usageMetadata")))
+        elif line.get("type") == "tool_result":
+            result = table(line, "toolCallResult")
+            ran += _ran(calls.get(text(result, "callId"), {}), result)
+    return Told(
+        model=model or None,
+        by_model=ledger.by_model(),
+        ran=tuple(ran),
+        acted=acted,
+        complete=bool(last) and last.strip().startswith(wanted.message.strip()),
+    )
+
+
+def _tokens(usage: dict[str, object]) -> Usage:
+    cached = number(usage, "cachedContentTokenCount")
+    return Usage(
+        input=max(0, number(usage, "promptTokenCount") - cached),
+        cached_input=cached,
+        output=number(usage, "candidatesTokenCount"),
+        reasoning=number(usage, "thoughtsTokenCount"),
+    )
+
+
+def _ran(call: dict[str, object], result: dict[str, object]) -> list[Ran]:
+    if text(call, "name") in ("write_file", "edit"):
+        return [Ran("")]
+    if text(call, "name") != "run_shell_command":
+        return []
+    code = dig(result, "resultDisplay", "exitCode")
+    return [Ran(text(call, "args", "command"), code if isinstance(code, int) else None)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-__all__ = ["dig", "number", "record", "rows", "shorten", "table", "text"]
+__all__ = ["dig", "lines", "number", "record", "rows", "shorten", "table", "text"]
 
 
 def record(line: str) -> dict[str, Any]:
@@ -18,6 +20,16 @@ def record(line: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def lines(path: Path | None) -> Iterator[dict[str, Any]]:
+    """The JSON objects in the lines of a file; none when it cannot be read."""
+    try:
+        if path is not None:
+            with path.open(encoding="utf-8", errors="replace") as file:
+                yield from map(record, file)
+    except OSError:
+        return
 
 
 def dig(data: Any, *path: str) -> Any:

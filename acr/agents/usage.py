@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime
 
 from acr.nouns import Usage
 
-__all__ = ["Ledger", "since"]
+__all__ = ["Ledger", "moment", "since"]
 
 
 class Ledger:
@@ -38,7 +39,12 @@ class Ledger:
 
 def since(timestamp: str, start: float) -> bool:
     """Whether an ISO 8601 `timestamp` is not before `start`, in seconds since the epoch."""
+    return moment(timestamp) >= start
+
+
+def moment(timestamp: str) -> float:
+    """Seconds since the epoch of an ISO 8601 `timestamp`; -inf for anything else."""
     try:
-        return datetime.fromisoformat(timestamp).timestamp() >= start
+        return datetime.fromisoformat(timestamp).timestamp()
     except ValueError:
-        return False
+        return -math.inf

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from acr import git, settings
+from acr.cli.hooks_settings import advise_app, subagents_app, verify_app
 from acr.cli.run import AsJson
 from acr.errors import AcrError, UsageError
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app.add_typer(verify_app, name="verify")
+app.add_typer(advise_app, name="advise")
+app.add_typer(subagents_app, name="subagents")
 
 
 def _names(incomplete: str) -> list[str]:

@@ -43,6 +43,7 @@ COMMANDS = {
     "hooks": ("acr.cli.hooks:app", "Learns from sessions that you start without acr."),
     "memory": ("acr.cli.memory:app", "Shows, searches, exports and prunes what was learned."),
     "calibrate": ("acr.cli.calibrate:app", "Fits the choice to your own outcomes; can be undone."),
+    "ingest": ("acr.cli.ingest:app", "Learns from the sessions that hooks noted."),
     "config": ("acr.cli.config:app", "Shows and changes settings."),
     "sandbox": ("acr.cli.sandbox:app", "Shows the sandboxes that tests can run in."),
     "bench": ("acr.cli.bench:app", "Replays routers on recorded outcomes; calls no model."),

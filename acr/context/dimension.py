@@ -20,7 +20,7 @@ from acr import settings
 from acr.context.embedding import Embedder
 from acr.nouns import DIMENSIONS, Classification, Reading
 
-__all__ = ["Nearest", "Reader", "classify", "classify_many", "human_ask"]
+__all__ = ["Nearest", "Reader", "classify", "classify_many", "human_ask", "is_noise"]
 
 NEAREST = 3
 """Texts of a dimension that count, nearest first."""
@@ -32,7 +32,7 @@ LOOKED_AT = 20_000
 
 HARNESS = re.compile(
     r"<(system-reminder|environment_context|ide_\w+|tool_result|command-\w+|local-command-\w+|"
-    r"user_instructions|files|open_files|attached_files)\b[^>]*>.*?</\1>",
+    r"user_instructions|files|open_files|attached_files|task-notification|subagent_notification)\b[^>]*>.*?</\1>",
     re.S | re.I,
 )
 
@@ -167,6 +167,11 @@ EASY = re.compile(r"\b(typo|rename|simple|small|trivial|one-liner|hello world|bu
 def human_ask(text: str) -> str:
     """What the person typed: blocks that agents and editors add are taken out."""
     return HARNESS.sub("", text).replace("\0", "").strip() or text.strip()
+
+
+def is_noise(text: str) -> bool:
+    """Whether nothing in it is a person's."""
+    return not HARNESS.sub("", text).replace("\0", "").strip()
 
 
 class Reader(Protocol):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shlex
 import sys
 from pathlib import Path
 
-from acr import settings
+from acr import hooksfile, settings
 from acr.errors import AcrError
-from acr.files import replace_file
 
 __all__ = ["MARKER", "argv", "is_ours", "line", "prepare", "python", "script", "wanted"]
 
@@ -76,22 +74,9 @@ def prepare() -> None:
             fresh.unlink()
         fresh.symlink_to(shipped)
         os.replace(fresh, script())
-    _tell(str(_lasting(Path(sys.executable))))
-
-
-def _tell(python: str) -> None:
-    """hooks.json is what hooks read: `python` is what they start `acr ingest` with."""
-    file = settings.home() / "hooks.json"
-    try:
-        told = json.loads(file.read_bytes())
-        if not isinstance(told, dict):
-            raise ValueError("it is not an object")
-    except FileNotFoundError:
-        told = {}
-    except ValueError as e:
-        raise AcrError(f"{file}: {e}; mend it, or delete it to start anew") from None
-    if told.get("python") != python:
-        replace_file(file, json.dumps({**told, "python": python}, indent=2) + "\n")
+    able = str(_lasting(Path(sys.executable)))
+    if hooksfile.load().python != able:
+        hooksfile.change(python=able)
 
 
 def _lasting(path: Path) -> Path:

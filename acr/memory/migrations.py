@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,21 +17,26 @@ if TYPE_CHECKING:
 
 __all__ = ["APPLICATION", "VERSION", "check_version", "migrate"]
 
-VERSION = 3
+VERSION = 4
 """How many steps acr.memory.schema has; the file carries it as user_version."""
+MAGIC, FORMAT = b"SQLite format 3\0", struct.Struct(">16s44xi4xi")
+"""How a database file begins: magic, user_version, application_id (sqlite.org/fileformat2.html)."""
 APPLICATION = int.from_bytes(b"acr\0")
 """The application_id of the file, so that another program's database is not taken for acr's."""
 
 
 def check_version(path: Path, version: int = VERSION) -> None:
-    """Raises MemoryFileError when `path` is newer or foreign, having read its header only."""
-    if not path.stat().st_size:
-        return
-    db = driver.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-    try:
-        _found(db, path, version, tables=False)
-    finally:
-        db.close()
+    """Raises MemoryFileError when `path` is newer or foreign, having read its header only.
+
+    SQLite itself would write beside it, or, told that nobody else does, take a file that another
+    process is writing to for a damaged one.
+    """
+    with path.open("rb") as file:
+        header = file.read(FORMAT.size)
+    if len(header) == FORMAT.size:
+        magic, found, application = FORMAT.unpack(header)
+        if magic == MAGIC:
+            _check(path, found, application, version, is_new=not found and not application)
 
 
 def migrate(
@@ -64,13 +70,16 @@ def migrate(
         raise
 
 
-def _found(db: Any, path: Path, version: int, tables: bool = True) -> int:
-    """The file's schema version, 0 when it is new. `tables`: an unmarked file with some is not."""
+def _found(db: Any, path: Path, version: int) -> int:
+    """The file's schema version, 0 when it is new. Raises MemoryFileError for a wrong one."""
     found = int(db.execute("PRAGMA user_version").fetchone()[0])
     application = db.execute("PRAGMA application_id").fetchone()[0]
-    is_new = not found and not application
-    if is_new and tables:
-        is_new = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    _check(path, found, application, version, is_new=not (found or application or tables))
+    return found
+
+
+def _check(path: Path, found: int, application: int, version: int, *, is_new: bool) -> None:
     if application != APPLICATION and not is_new:
         raise MemoryFileError(
             f"{path} is a database of another program; move it away or set another ACR_HOME"
@@ -80,7 +89,6 @@ def _found(db: Any, path: Path, version: int, tables: bool = True) -> int:
             f"{path} was written by a newer acr (schema {found}, this one knows {version}); "
             "update acr"
         )
-    return found
 
 
 def _shipped() -> Migrations:

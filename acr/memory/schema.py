@@ -63,3 +63,13 @@ def handicaps(db: Database) -> None:
 def shares_of_kinds(db: Database) -> None:
     """Which kinds a request may be of: its evidence is mixed by them."""
     db.execute("ALTER TABLE tasks ADD COLUMN shares JSON NOT NULL DEFAULT '{}'")
+
+
+@steps()
+def sessions(db: Database) -> None:
+    """Turns of sessions that acr did not start: each is counted once, even when it is forgotten."""
+    db.execute(
+        "CREATE TABLE turns (id TEXT PRIMARY KEY, agent TEXT, session TEXT, started REAL,"
+        " attempt TEXT, followed INTEGER NOT NULL DEFAULT 0)"
+    )
+    db.execute("CREATE INDEX turns_session ON turns (agent, session, started)")

@@ -22,6 +22,7 @@ from acr.nouns import (
     Outcome,
     Pair,
     Recent,
+    SessionTurn,
     Statistic,
     Task,
     Verdict,
@@ -112,6 +113,59 @@ class Memory:
                 self._insert("decisions", "id", decided)
             self._insert_outcome(judged)
             self._prune(self.capacity)
+
+    def add_turn(self, turn: SessionTurn, outcome: Outcome) -> bool:
+        """Stores the outcome of a session's turn; whether the turn is new. It counts once, ever."""
+        task, judged = _task_row(outcome.task), _outcome_rows(_checked(outcome))
+        with self.writing():
+            if not self._insert("turns", "id", rows.to_row(turn)).rowcount:
+                return False
+            self._insert_task(task)
+            self._insert_outcome(judged)
+            self._prune(self.capacity)
+        return True
+
+    def has_turn(self, turn: str) -> bool:
+        """Whether the turn with this id is stored, or was."""
+        with driver.speaking(self.path):
+            found = self.db.execute("SELECT 1 FROM turns WHERE id = ?", (turn,)).fetchone()
+        return found is not None
+
+    def turns(self, limit: int) -> tuple[tuple[SessionTurn, str, str], ...]:
+        """The latest turns with what is left of them: (turn, dimension, model), newest first."""
+        with driver.speaking(self.path):
+            found = self.db.execute(
+                "SELECT t.*, f.dimension, f.model FROM turns t JOIN figures f"
+                " ON f.attempt = t.attempt ORDER BY t.started DESC LIMIT ?",
+                (limit,),
+            )
+            return tuple(
+                (rows.from_row(SessionTurn, row), row["dimension"], row["model"]) for row in found
+            )
+
+    def follow(
+        self, agent: str, session: str, before: float, revise: Callable[[Verdict], Verdict]
+    ) -> Outcome | None:
+        """Puts `revise` on the verdict of the session's last turn that began before `before`.
+
+        Once for each turn, and not where a person has judged; returns the outcome that changed.
+        """
+        with self.writing():
+            turn = self.db.execute(
+                "SELECT * FROM turns WHERE agent = ? AND session = ? AND started < ?"
+                " ORDER BY started DESC LIMIT 1",
+                (agent, session, before),
+            ).fetchone()
+            if turn is None or turn["followed"]:
+                return None
+            self.db.execute("UPDATE turns SET followed = 1 WHERE id = ?", (turn["id"],))
+            row = self.db.execute(f"{OUTCOMES} WHERE a.id = ?", (turn["attempt"],)).fetchone()
+            if row is None or row["human"]:
+                return None
+            outcome = _outcome(row)
+            changed = replace(outcome, verdict=revise(outcome.verdict))
+            self._insert_outcome(_outcome_rows(_checked(changed)))
+        return changed
 
     def set_human(self, run: str, status: VerdictStatus) -> Outcome:
         """A person's verdict on the last attempt of a run (id, prefix, or "" for the latest)."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from acr import hooksfile
 from acr.cli import doctor
 from acr.cli.main import run
 from acr.installer import AGENTS, command
@@ -367,10 +368,9 @@ def test_hooks_are_told_which_python_has_acr(home: Path, capsys: Capture) -> Non
     home.mkdir()
     (home / "hooks.json").write_text('{"advise": true}')
     assert run(["hooks", "install", "claude"]) == 0
-    assert json.loads((home / "hooks.json").read_text()) == {
-        "advise": True,
-        "python": sys.executable,
-    }
+    told = hooksfile.load()
+    assert told.advise
+    assert told.python == sys.executable
     (home / "hooks.json").write_text("{")
     assert run(["hooks", "install", "claude"]) == 1
     assert "hooks.json" in capsys.readouterr().err

@@ -176,3 +176,21 @@ def test_figures_of_the_first_schema_count_as_before(path: Path) -> None:
         assert memory.check() == []
         (row,) = memory.totals()
         assert (row.n, row.score, row.repository) == (1, 0.75, "")
+
+
+def _write(path: Path) -> None:
+    for number in range(5):
+        with Memory.open(path) as memory:
+            memory.add_outcome(outcome(task(f"t{number}")))
+
+
+def test_a_file_that_is_being_written_is_never_taken_for_a_damaged_one(path: Path) -> None:
+    for number in range(10):
+        busy = path.with_name(f"{number}.db")
+        writer = multiprocessing.get_context("fork").Process(target=_write, args=(busy,))
+        writer.start()
+        while writer.is_alive():
+            if busy.exists():
+                migrations.check_version(busy)
+        writer.join()
+        assert writer.exitcode == 0

@@ -1,0 +1,1 @@
+"""Ordinary sessions of agents: what their hooks noted becomes outcomes."""
