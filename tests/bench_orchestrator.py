@@ -1,7 +1,8 @@
 """What the orchestrator's models are worth: python -m tests.bench_orchestrator [PART].
 
-PART is speed, kinds (accuracy on the test personas, beside simple rules and a small chat model) or
-language_model (the chat model's choice of a profile); speed and kinds when it is left out.
+PART is speed, kinds (accuracy on the test personas, beside simple rules and a small chat model),
+language_model (the chat model's choice of a profile) or calibrate (what `acr calibrate` gains on
+outcomes of the benchmark); speed and kinds when it is left out.
 """
 
 from __future__ import annotations
@@ -17,15 +18,22 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
+from acr.bench import acr_router, matrix
+from acr.bench.acr_router import AcrRouter
+from acr.bench.replay import stream
 from acr.context.dimension import Nearest, classify_many
 from acr.context.embedding import load
 from acr.memory.statistics import wilson
-from acr.nouns import DIMENSIONS, Profile, Task, Vote, pooled
+from acr.nouns import DIMENSIONS, Decision, Profile, Task, Vote, pooled
 from acr.orchestrator.evidence import gather
 from acr.orchestrator.model import PATH, Model
+from acr.orchestrator.policy import decide
 from acr.orchestrator.voters import language_model, prior
 from acr.settings import EmbeddingSettings, OrchestratorSettings
 from acr.training import data
+from acr.training.calibrate import Tried, fit_voters
 from acr.training.data import Example, prompts
 from tests.orchestrator.fakes import FakeMemory
 
@@ -50,6 +58,8 @@ KEYWORDS = (
 )
 """Kind and pattern, the first that fits wins: what one would write down in ten minutes."""
 LOADS = 7
+REPLAYED = (100, 300, 1000, 2500)
+"""Outcomes that are calibrated by."""
 COLD = """
 import sys, time
 import numpy
@@ -62,7 +72,12 @@ print((time.process_time() - working) * 1e3, (time.perf_counter() - begun) * 1e3
 
 def main() -> None:
     """Prints the parts that are asked for."""
-    parts = {"speed": _speed, "kinds": _kinds, "language_model": _language_model}
+    parts = {
+        "speed": _speed,
+        "kinds": _kinds,
+        "language_model": _language_model,
+        "calibrate": _calibrate,
+    }
     for name in sys.argv[1:] or ("speed", "kinds"):
         parts[name]()
 
@@ -177,6 +192,34 @@ def _choices(example: Example, pool: tuple[Profile, ...], number: int) -> dict[s
         "SmolLM2-135M": max(preferred, key=preferred.__getitem__),
         "both, by their votes": max(pool, key=lambda p: pooled(votes, p.name)).name,
     }
+
+
+def _calibrate() -> None:
+    """What calibrating gains on the newest outcomes of a replay, by how many there were."""
+    tasks = matrix.shipped().splits("test")
+    tasks = tasks.rows(np.random.default_rng(1).permutation(len(tasks))[: max(REPLAYED)])
+    router = AcrRouter("acr", tasks, OrchestratorSettings(), seed=1)
+    tiers = dict(zip(tasks.models, tasks.tiers, strict=True))
+    decisions: list[Decision] = []
+
+    def noting(*given: Any, **named: Any) -> Decision:
+        decisions.append(decide(*given, **named))
+        return decisions[-1]
+
+    vars(acr_router)["decide"] = noting
+    played = stream(tasks, router)
+    cases = []
+    for number, (decision, score) in enumerate(zip(decisions, played.score, strict=True)):
+        votes = {v.voter: v.scores.get(decision.chosen, (0.0, 0.0)) for v in decision.votes}
+        said = {name: vote for name, vote in votes.items() if vote[1] > 0}
+        cases.append(Tried(said, tiers[decision.chosen], float(score), 1.0, float(number)))
+    for n in REPLAYED:
+        held = fit_voters(cases[:n])[1]
+        print(
+            f"{n} outcomes, the {held.held_out} newest held out: log loss {held.log_loss[0]:.3f} → "
+            f"{held.log_loss[1]:.3f}, better by {held.gain[0]:+.4f} ({held.gain[1]:+.4f} to "
+            f"{held.gain[2]:+.4f}), Brier {held.brier[0]:.4f} → {held.brier[1]:.4f}"
+        )
 
 
 def _mean(values: list[float]) -> str:

@@ -6,9 +6,10 @@ to it, so that a prompt that praises a model wins that model nothing, and it is 
 rotation of them, so that every candidate stands in every place once: what a model prefers by its
 place, or because the prompt says "answer A", adds the same to all and cancels.
 
-It stays off because no model that is small enough to wait for was of use: on 25 validation tasks
-of the benchmark SmolLM2-135M chose {FIGURES}
-(python -m tests.bench_orchestrator language_model).
+It stays off because no model that is small enough to wait for was of use. Choosing among four
+models on 25 validation tasks of the benchmark, SmolLM2-135M scored 0.27 ± 0.13; a random choice
+0.33, the benchmark's means 0.43, and the same with its vote added (python -m
+tests.bench_orchestrator language_model).
 """
 
 from __future__ import annotations
