@@ -360,6 +360,8 @@ class Attempt:
     """USD; None when unknown."""
     cost_source: str = ""
     """agent, price table, override, or empty when unknown."""
+    plan: bool = False
+    """A subscription pays for it: `cost` is what the list price would be."""
     session: str | None = None
     """The agent's own session id, for resuming."""
     transcript: str | None = None
