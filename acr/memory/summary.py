@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 from acr.memory.statistics import wilson
@@ -73,10 +74,8 @@ class Try(NamedTuple):
     """Seconds since the epoch."""
     duration: float | None
     """Seconds; 0 or None when unknown."""
-    cost: float | None
-    """USD, sub-agents included; None when unknown."""
-    judging: float | None
-    """USD that verifying it cost; None when unknown."""
+    paid: float | None
+    """USD of the attempt, its sub-agents and judging it; None when a part is unknown."""
     tokens: int
     status: str
     """pass, fail or unverified."""
@@ -85,13 +84,8 @@ class Try(NamedTuple):
     plan: int
     """1 when a subscription pays for it: its cost is what the list price would be."""
 
-    @property
-    def paid(self) -> float | None:
-        """USD of the attempt and of judging it; None when a part is unknown."""
-        return None if self.cost is None or self.judging is None else self.cost + self.judging
 
-
-FIELDS = ", ".join(Try._fields)
+FIELDS = ", ".join(name if name != "paid" else "cost + judging" for name in Try._fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +112,9 @@ def read(db: Any, filters: Filters) -> list[Try]:
     if filters.since is not None:
         where.append("started >= :since")
     sql = f"SELECT {FIELDS} FROM figures WHERE {' AND '.join([*where, 'true'])} ORDER BY seq"
-    return [Try(*row) for row in db.execute(sql, {**given, "since": filters.since})]
+    cursor = db.cursor()
+    cursor.row_factory = None
+    return list(map(Try._make, cursor.execute(sql, {**given, "since": filters.since})))
 
 
 def values(db: Any, name: str) -> list[str]:
@@ -190,22 +186,15 @@ class Row:
         return self.explored / self.explored_known if self.explored_known else None
 
 
-def _day(one: Try) -> tuple[str, ...]:
-    try:
-        return (time.strftime("%Y-%m-%d", time.localtime(one.started)),) if one.started else ("",)
-    except (OverflowError, OSError, ValueError):  # a clock far off when it was stored
-        return ("",)
-
-
-KEYS: dict[By, Callable[[Try], tuple[str, ...]]] = {
-    "model-dimension": lambda t: (t.model, t.dimension),
-    "profile": lambda t: (t.profile,),
-    "model": lambda t: (t.model,),
-    "agent": lambda t: (t.agent,),
-    "dimension": lambda t: (t.dimension,),
-    "repo": lambda t: (t.repository,),
-    "day": _day,
+KEYS: dict[By, tuple[str, ...]] = {
+    "model-dimension": ("model", "dimension"),
+    "profile": ("profile",),
+    "model": ("model",),
+    "agent": ("agent",),
+    "dimension": ("dimension",),
+    "repo": ("repository",),
 }
+"""Fields of a try; days are made of `started`."""
 LAST = math.inf
 ORDERS: dict[Sort, Callable[[Row], Any]] = {
     "n": lambda r: (-r.n, -r.attempts),
@@ -222,11 +211,15 @@ ORDERS: dict[Sort, Callable[[Row], Any]] = {
 
 def rows(tries: Sequence[Try], by: By, sort: Sort = "n") -> list[Row]:
     """One row per key. Days come in their order unless sorted otherwise."""
-    key, groups = KEYS[by], defaultdict[tuple[str, ...], list[Try]](list)
+    groups: dict[Any, list[Try]] = defaultdict(list)
+    key = _day if by == "day" else itemgetter(*map(Try._fields.index, KEYS[by]))
     for one in tries:
         groups[key(one)].append(one)
     span = _span(tries)
-    made = [_row(name, group, span) for name, group in groups.items()]
+    made = [
+        _row(name if isinstance(name, tuple) else (name,), group, span)
+        for name, group in groups.items()
+    ]
     order = ORDERS["name" if by == "day" and sort == "n" else sort]
     return sorted(made, key=lambda row: (order(row), row.key))
 
@@ -236,6 +229,14 @@ def total(tries: Sequence[Try]) -> Row:
     return _row((), tries, _span(tries))
 
 
+def _day(one: Try) -> str:
+    """The local date; empty when the clock was far off, or nobody knows."""
+    try:
+        return time.strftime("%Y-%m-%d", time.localtime(one.started)) if one.started else ""
+    except (OverflowError, OSError, ValueError):
+        return ""
+
+
 def _span(tries: Iterable[Try]) -> tuple[float, float]:
     """From the first to the last moment at which an attempt started."""
     moments = [t.started for t in tries if t.started and math.isfinite(t.started)]
@@ -243,37 +244,45 @@ def _span(tries: Iterable[Try]) -> tuple[float, float]:
 
 
 def _row(key: tuple[str, ...], group: Sequence[Try], span: tuple[float, float]) -> Row:
-    paid = [p for t in group if (p := t.paid) is not None]
-    times = [t.duration for t in group if t.duration and 0 < t.duration < math.inf]
-    told = [t.explored for t in group if t.explored is not None]
-    status = [t.status for t in group]
+    columns: Any = zip(*group, strict=True) if group else [()] * len(Try._fields)
+    of = dict(zip(Try._fields, columns, strict=True))
+    paid = [usd for usd in of["paid"] if usd is not None]
+    times = [t for t in of["duration"] if t and 0 < t < math.inf]
+    told = [one for one in of["explored"] if one is not None]
     return Row(
         key=key,
         attempts=len(group),
-        runs=len({t.task for t in group}),
-        wins=status.count("pass"),
-        losses=status.count("fail"),
+        runs=len(set(of["task"])),
+        wins=of["status"].count("pass"),
+        losses=of["status"].count("fail"),
         cost=math.fsum(paid),
         cost_known=len(paid),
-        plan=sum(t.plan for t in group),
-        tokens=sum(t.tokens or 0 for t in group),
+        plan=sum(of["plan"]),
+        tokens=sum(filter(None, of["tokens"])),
         median_time=statistics.median(times) if times else None,
         explored=sum(told),
         explored_known=len(told),
-        last=max((t.started for t in group if t.started), default=0.0),
-        trend=_trend(group, span),
+        last=max(filter(None, of["started"]), default=0.0),
+        trend=_trend(of["started"], of["status"], span),
     )
 
 
-def _trend(group: Iterable[Try], span: tuple[float, float]) -> tuple[float | None, ...]:
+def _trend(
+    started: Sequence[float | None], status: Sequence[str], span: tuple[float, float]
+) -> tuple[float | None, ...]:
     start, width = span[0], (span[1] - span[0]) / BINS
-    won, n = [0] * BINS, [0] * BINS
-    for one in group:
-        if one.started and one.status != "unverified":
-            bin_ = min(BINS - 1, int((one.started - start) / width)) if width else BINS - 1
-            n[bin_] += 1
-            won[bin_] += one.status == "pass"
-    return tuple(w / k if k else None for w, k in zip(won, n, strict=True))
+    if not width:
+        won, lost = status.count("pass"), status.count("fail")
+        return (*[None] * (BINS - 1), won / (won + lost) if won + lost else None)
+    counts = []
+    for wanted in ("pass", "fail"):
+        moments = [at for at, told in zip(started, status, strict=True) if told == wanted and at]
+        bins = [int((at - start) / width) for at in moments if span[0] <= at < span[1]]
+        counts.append(Counter(bins))
+        counts[-1][BINS - 1] += moments.count(span[1])
+    won_in, lost_in = counts
+    both = [(won_in[bin_], lost_in[bin_]) for bin_ in range(BINS)]
+    return tuple(won / (won + lost) if won + lost else None for won, lost in both)
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,19 +336,18 @@ def _holm(won: int, n: int, others: Sequence[tuple[int, int]]) -> float | None:
 
 def fisher(won: int, n: int, other_won: int, other_n: int) -> float:
     """Two-sided p-value of Fisher's exact test that two rates are the same."""
-    wins, all_ = won + other_won, n + other_n
-
-    def weight(k: int) -> float:
-        """Logarithm of the hypergeometric chance of k wins among the first n."""
-        return _choose(n, k) + _choose(other_n, wins - k) - _choose(all_, wins)
-
-    seen = weight(won) + 1e-7
-    chances = (weight(k) for k in range(max(0, wins - other_n), min(n, wins) + 1))
-    return min(1.0, math.fsum(math.exp(c) for c in chances if c <= seen))
-
-
-def _choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    wins = won + other_won
+    ratio = 1.0
+    more, fewer = [1.0], []  # chances of other tables with these sums, in units of the seen one's
+    for k in range(won, min(n, wins)):
+        ratio *= (n - k) * (wins - k) / ((k + 1) * (other_n - wins + k + 1))
+        more.append(ratio)
+    ratio = 1.0
+    for k in range(won, max(0, wins - other_n), -1):
+        ratio *= k * (other_n - wins + k) / ((n - k + 1) * (wins - k + 1))
+        fewer.append(ratio)
+    all_ = more + fewer
+    return min(1.0, sum(r for r in all_ if r <= 1 + 1e-7) / sum(all_))
 
 
 Point = tuple[str, str, float]
@@ -394,24 +402,37 @@ def baseline(name: str, tries: Sequence[Try], before: Sequence[Try] = ()) -> Bas
         return Baseline(name, label, *_points(runs)) if runs else None
     chosen = name
     if name == "always-best":
-        chosen = _most(rows(tries, "profile"), lambda r: r.interval[0] if r.n else None)
+        chosen = _most(tries, lambda group: _least_rate(t.status for t in group))
     elif name == "always-most-expensive":
-        chosen = _most(
-            rows(tries, "profile"), lambda r: r.cost / r.cost_known if r.cost_known else None
-        )
+        chosen = _most(tries, lambda group: _mean(t.paid for t in group))
     own = [t for t in tries if t.profile == chosen] if chosen else []
     if not own:
         return None
-    costs = tuple((t.task, t.dimension, p) for t in own if (p := t.paid) is not None)
+    costs = tuple((t.task, t.dimension, t.paid) for t in own if t.paid is not None)
     told = [t for t in own if t.status != "unverified"]
     wins = tuple((t.task, t.dimension, float(t.status == "pass")) for t in told)
     return Baseline(name, f"always {chosen}, one try ({len(own)} attempts)", costs, wins)
 
 
-def _most(made: Iterable[Row], figure: Callable[[Row], float | None]) -> str:
-    """The key of the row with the largest known figure; empty when there is none."""
-    known = [(value, row.key[0]) for row in made if (value := figure(row)) is not None]
+def _most(tries: Iterable[Try], figure: Callable[[list[Try]], float | None]) -> str:
+    """The profile with the largest known figure; empty when there is none."""
+    groups: dict[str, list[Try]] = defaultdict(list)
+    for one in tries:
+        groups[one.profile].append(one)
+    known = [(value, name) for name, g in groups.items() if (value := figure(g)) is not None]
     return max(known)[1] if known else ""
+
+
+def _least_rate(status: Iterable[str]) -> float | None:
+    """The lower end of the win rate's interval; None without verified attempts."""
+    counts = Counter(status)
+    n = counts["pass"] + counts["fail"]
+    return wilson(counts["pass"], n)[0] if n else None
+
+
+def _mean(costs: Iterable[float | None]) -> float | None:
+    known = [cost for cost in costs if cost is not None]
+    return statistics.fmean(known) if known else None
 
 
 def savings(tries: Iterable[Try], against: Baseline) -> Savings:
@@ -445,12 +466,13 @@ def _points(runs: Mapping[str, Sequence[Try]]) -> tuple[tuple[Point, ...], tuple
     """(USD of each run of known cost, 1 or 0 of each verified run)."""
     costs, wins = [], []
     for task, group in runs.items():
-        paid = [p for t in group if (p := t.paid) is not None]
+        dimension = group[0].dimension
+        paid = [t.paid for t in group if t.paid is not None]
         if len(paid) == len(group):
-            costs.append((task, group[0].dimension, math.fsum(paid)))
-        told = {t.status for t in group} - {"unverified"}
+            costs.append((task, dimension, sum(paid)))
+        told = [t.status for t in group if t.status != "unverified"]
         if told:
-            wins.append((task, group[0].dimension, float("pass" in told)))
+            wins.append((task, dimension, float("pass" in told)))
     return tuple(costs), tuple(wins)
 
 

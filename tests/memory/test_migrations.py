@@ -82,8 +82,8 @@ def test_figures_of_older_files_learn_what_summaries_need(path: Path) -> None:
         memory.db.execute("PRAGMA user_version = 2")
     with Memory.open(path) as memory:
         assert memory.tries() == expected
-        assert [(t.language, t.explored, t.judging) for t in expected] == [
-            ("go", 1, 0.125),
+        assert [(t.language, t.explored, t.paid) for t in expected] == [
+            ("go", 1, 0.625),
             ("python", 1, None),
         ]
 

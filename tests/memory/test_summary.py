@@ -18,7 +18,7 @@ from tests.memory.makers import outcome, task
 
 def tried(run: str = "r1", status: str = "pass", **fields: object) -> Try:
     base = Try(
-        run, "a", "codex", "m", "bug_fixing", "repo", "python", 1000.0, 4.0, 0.5, 0.0, 10,
+        run, "a", "codex", "m", "bug_fixing", "repo", "python", 1000.0, 4.0, 0.5, 10,
         status, 0, 0,
     )  # fmt: skip
     return base._replace(**fields)  # type: ignore[arg-type]
@@ -32,7 +32,7 @@ def many(wins: int, losses: int, **fields: object) -> list[Try]:
 
 def test_a_row_counts_failed_tries_and_the_judge_into_what_a_win_costs() -> None:
     (row,) = summary.rows(
-        [tried(status="fail", judging=0.25), tried(), tried("r2", "unverified")], "model"
+        [tried(status="fail", paid=0.75), tried(), tried("r2", "unverified")], "model"
     )
     assert (row.attempts, row.runs, row.n, row.wins, row.unverified) == (3, 2, 2, 1, 1)
     assert row.cost_per_win == pytest.approx(1.75)
@@ -42,10 +42,10 @@ def test_a_row_counts_failed_tries_and_the_judge_into_what_a_win_costs() -> None
 
 def test_what_is_unknown_stays_unknown() -> None:
     (row,) = summary.rows(
-        [tried(cost=None, explored=None, duration=0.0), tried(judging=None, duration=math.nan)],
+        [tried(paid=None, explored=None, duration=0.0), tried(paid=None, duration=math.nan)],
         "model",
     )
-    assert (row.cost_known, row.cost_per_win, row.exploration) == (1 - 1, None, 0.0)
+    assert (row.cost_known, row.cost_per_win, row.exploration) == (0, None, 0.0)
     assert row.median_time is None
     assert summary.total([]).rate is None
 
@@ -68,7 +68,7 @@ def test_days_come_in_order_and_others_by_n() -> None:
 @pytest.mark.parametrize("sort", summary.ORDERS)
 def test_what_is_unknown_is_sorted_last(sort: summary.Sort) -> None:
     known = tried(profile="known", status="pass", started=9.0)
-    unknown = tried(profile="z", status="unverified", cost=None, duration=None, started=None)
+    unknown = tried(profile="z", status="unverified", paid=None, duration=None, started=None)
     assert [r.key[0] for r in summary.rows([unknown, known], "profile", sort)] == ["known", "z"]
 
 
@@ -104,8 +104,8 @@ def test_models_that_are_unknown_lead_nothing() -> None:
 
 
 def test_savings_are_signed() -> None:
-    dear = [tried(f"d{i}", profile="dear", cost=2.0 + i % 2) for i in range(10)]
-    cheap = [tried(f"c{i}", profile="cheap", cost=1.0) for i in range(10)]
+    dear = [tried(f"d{i}", profile="dear", paid=2.0 + i % 2) for i in range(10)]
+    cheap = [tried(f"c{i}", profile="cheap", paid=1.0) for i in range(10)]
     for name, expected in (("dear", 15.0), ("cheap", -15.0)):
         against = summary.baseline(name, dear + cheap)
         assert against is not None
@@ -117,7 +117,7 @@ def test_savings_are_signed() -> None:
 
 
 def test_savings_leave_out_runs_of_unknown_cost_and_say_how_many() -> None:
-    tries = [tried("r1"), tried("r2", cost=None), tried("r2")]
+    tries = [tried("r1"), tried("r2", paid=None), tried("r2")]
     against = summary.baseline("a", tries)
     assert against is not None
     found = summary.savings(tries, against)
@@ -126,7 +126,7 @@ def test_savings_leave_out_runs_of_unknown_cost_and_say_how_many() -> None:
 
 
 def test_baselines_are_found_by_what_they_mean() -> None:
-    tries = many(9, 1, profile="best") + many(1, 9, profile="dear", cost=9.0, model="x")
+    tries = many(9, 1, profile="best") + many(1, 9, profile="dear", paid=9.0, model="x")
     best = summary.baseline("always-best", tries)
     dear = summary.baseline("always-most-expensive", tries)
     month = summary.baseline("last-month", tries, tries[:3])
@@ -146,7 +146,7 @@ def test_the_interval_of_savings_covers_what_a_bootstrap_covers() -> None:
     rng = random.Random(1)
     costs = [rng.lognormvariate(0, 1) for _ in range(200)]
     tries = [
-        tried(f"r{i}", profile="p" if i % 3 else "q", cost=c, dimension=f"d{i % 2}")
+        tried(f"r{i}", profile="p" if i % 3 else "q", paid=c, dimension=f"d{i % 2}")
         for i, c in enumerate(costs)
     ]
 
@@ -184,7 +184,7 @@ def test_memory_reads_what_filters_leave(tmp_path: Path) -> None:
             assert [t.task for t in memory.tries(filters)] == left
         assert memory.values("language") == ["go", "python"]
         first = memory.tries()[0]
-        assert (first.explored, first.judging, first.paid, first.plan) == (1, 0.0, 0.5, 0)
+        assert (first.explored, first.paid, first.plan) == (1, 0.5, 0)
 
 
 def test_what_judging_costs_is_kept_with_the_figures(tmp_path: Path) -> None:
