@@ -25,11 +25,13 @@ __all__ = [
     "Classification",
     "Decision",
     "Event",
+    "LongRates",
     "Neighbour",
     "Outcome",
     "Pair",
     "Price",
     "Profile",
+    "Rates",
     "Reading",
     "Recent",
     "Repository",
@@ -182,14 +184,37 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """USD per million tokens, 0 or more."""
+class Rates:
+    """USD per million tokens, 0 or more; what is absent costs what input does."""
 
     input: float = field(metadata=FROM_ZERO)
     output: float = field(metadata=FROM_ZERO)
     cached_input: float | None = field(default=None, metadata=FROM_ZERO)
     cache_write_5m: float | None = field(default=None, metadata=FROM_ZERO)
     cache_write_1h: float | None = field(default=None, metadata=FROM_ZERO)
+    """As cache_write_5m when absent."""
+    reasoning: float | None = field(default=None, metadata=FROM_ZERO)
+    """Of output that is reasoning; as other output when absent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongRates(Rates):
+    """Rates of a whole request whose input is long."""
+
+    above: int = field(metadata=FROM_ZERO)
+    """Input tokens of one request, cached ones included, that must be exceeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price(Rates):
+    """What a model's tokens cost."""
+
+    long: tuple[LongRates, ...] = ()
+    """[[price.long]] in a profile: what long requests cost instead; the largest `above` wins."""
+    batch: float | None = field(default=None, metadata={"range": (0.0, 1.0)})
+    """Share of the price that requests through a batch queue cost, e.g. 0.5."""
+    currency: Literal["USD"] = "USD"
+    """Others are refused: rates change, and sums of several would mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +230,11 @@ class Profile:
     args: tuple[str, ...] = ()
     price: Price | None = None
     """An override; without it the price table is asked."""
+    plan: bool = False
+    """A subscription pays for it: costs are what the list price would be, marked "plan", and no
+    budget counts them."""
+    batch: bool = False
+    """Its requests go through the provider's batch queue, at the price of that."""
     description: str = ""
     path: str = ""
     """The TOML file that it was read from."""
@@ -260,6 +290,8 @@ class Candidate:
     """Probability that the policy picks this candidate."""
     excluded: str = ""
     """Why it was not allowed; empty when it was."""
+    plan: bool = False
+    """A subscription pays: `cost` is what the list price would be."""
 
 
 @dataclass(frozen=True, slots=True)

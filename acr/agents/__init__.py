@@ -89,6 +89,8 @@ class Report:
     message: str = ""
     by_model: Mapping[str, Usage] = field(default_factory=dict)
     """Usage split by model, when sub-agents or fallbacks used others; sums to `usage`."""
+    requests: tuple[tuple[str, Usage], ...] = ()
+    """(model, usage) of each request that is known by itself; long ones may cost more."""
 
 
 class Reader(Protocol):

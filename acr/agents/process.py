@@ -322,6 +322,7 @@ def _attempt(
         usage=report.usage,
         cost=cost,
         cost_source=source,
+        plan=request.profile.plan,
         session=report.session,
         message=request.redact(report.message),
     )
@@ -333,11 +334,14 @@ def _cost(profile: Profile, report: Report) -> tuple[float | None, str]:
         return report.cost, "agent" if report.cost is not None else ""
     main = report.model or profile.model
     parts: Mapping[str, Usage] = report.by_model or {main: report.usage}
-    total = 0.0
+    total, exact = 0.0, True
     for model, usage in parts.items():
         override = profile.price if model == main else None
         price = prices.price(replace(profile, model=model, price=override))
         if price is None:
             return None, ""
-        total += prices.cost(usage, price)
-    return total, "override" if profile.price else "price table"
+        known = [one for name, one in report.requests if name == model]
+        total += prices.cost(usage, price, known)
+        exact = exact and prices.exact(usage, price, known)
+    source = "override" if profile.price else "price table"
+    return total, source if exact else f"{source}, long requests at the usual rate"

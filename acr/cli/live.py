@@ -97,6 +97,7 @@ class Live:
             "model": last.attempt.model,
             "tries": len(result.outcomes),
             "cost_usd": None if None in costs else sum(c for c in costs if c is not None),
+            "plan": any(o.attempt.plan for o in result.outcomes),
             "duration_s": round(sum(o.attempt.duration for o in result.outcomes), 3),
             "stopped": result.stopped,
             "task": {**_task(result.task)},
@@ -141,16 +142,17 @@ def decision_line(task: Task, decision: Decision, profile: Profile) -> str:
     """`bug_fixing · python · codex/gpt-6-sol · 71 % · ~$0.12 — 9 similar tasks, 7 wins`."""
     chosen = next(c for c in decision.candidates if c.profile == decision.chosen)
     expected = f"{chosen.expected:.0%}".replace("%", " %")
-    cost = "cost unknown" if chosen.cost is None else f"~{money(chosen.cost)}"
+    cost = "cost unknown" if chosen.cost is None else f"~{money(chosen.cost, chosen.plan)}"
     parts = (task.dimension, task.language, f"{profile.agent}/{profile.model}", expected, cost)
     return " · ".join(p for p in parts if p) + (f" — {decision.reason}" if decision.reason else "")
 
 
-def money(usd: float | None) -> str:
-    """USD for people; unknown is said, not 0."""
+def money(usd: float | None, plan: bool = False) -> str:
+    """USD for people; unknown is said, not 0, and so is that a subscription pays (`plan`)."""
+    mark = " plan" if plan else ""
     if usd is None:
-        return "unknown"
-    return f"${usd:.2f}" if usd >= 0.1 or usd == 0 else f"${usd:.4f}"
+        return f"unknown{mark}"
+    return (f"${usd:.2f}" if usd >= 0.1 or usd == 0 else f"${usd:.4f}") + mark
 
 
 def exit_code(result: Result) -> int:
@@ -213,7 +215,7 @@ def _tries_line(result: Result) -> str:
 
 def _try(attempt: Attempt) -> str:
     model = attempt.model or "model unknown"
-    cost = "cost unknown" if attempt.cost is None else money(attempt.cost)
+    cost = "cost unknown" if attempt.cost is None else money(attempt.cost, attempt.plan)
     return f"{attempt.profile} ({model}) {cost}, {attempt.duration:.0f} s"
 
 

@@ -41,6 +41,7 @@ COMMANDS = {
     "agents": ("acr.cli.agents:app", "Lists coding agents: found, version, login, profiles."),
     "profiles": ("acr.cli.profiles:app", "Lists and edits profiles: agent + model + effort."),
     "memory": ("acr.cli.memory:app", "Shows, searches, exports and prunes what was learned."),
+    "prices": ("acr.cli.prices:app", "Shows the price used for a model and where it comes from."),
     "config": ("acr.cli.config:app", "Shows and changes settings."),
     "sandbox": ("acr.cli.sandbox:app", "Shows the sandboxes that tests can run in."),
     "bench": ("acr.cli.bench:app", "Replays routers on recorded outcomes; calls no model."),

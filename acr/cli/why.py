@@ -79,7 +79,9 @@ def _sentence(task: Task, decision: Decision) -> str:
     from acr.cli.live import money
 
     chosen, best = _candidate(decision, decision.chosen), decision.candidates[0]
-    cost = "at unknown cost" if chosen.cost is None else f"for about {money(chosen.cost)}"
+    cost = (
+        "at unknown cost" if chosen.cost is None else f"for about {money(chosen.cost, chosen.plan)}"
+    )
     after = f" after {', '.join(decision.tried)} failed" if decision.tried else ""
     text = (
         f"{chosen.profile} ({chosen.agent}/{chosen.model}) was chosen for this "
@@ -99,7 +101,8 @@ def _result(outcome: Outcome) -> str:
 
     judge = " (your verdict)" if outcome.human else ""
     reason = f": {outcome.verdict.reason}" if outcome.verdict.reason else ""
-    return f"It ended {_status(outcome)}{judge}{reason}; cost {money(outcome.cost)}."
+    cost = money(outcome.cost, outcome.attempt.plan)
+    return f"It ended {_status(outcome)}{judge}{reason}; cost {cost}."
 
 
 def _print_votes(decision: Decision) -> None:
@@ -146,7 +149,7 @@ def _print_candidates(decision: Decision) -> None:
         shown.add_row(
             clean(c.profile),
             _percent(c.expected),
-            money(c.cost),
+            money(c.cost, c.plan),
             f"{c.reward:.3f}",
             "" if c.excluded else _percent(c.propensity),
             clean(note),

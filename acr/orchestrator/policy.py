@@ -134,6 +134,7 @@ def _candidates(
                 reward=epsilon[0] * gain + epsilon[1] * counted[name],
                 propensity=0.0,
                 excluded=allowed.excluded.get(name, ""),
+                plan=profile.plan,
             )
         )
     return tuple(sorted(made, key=lambda c: (bool(c.excluded), -c.reward, c.profile)))
