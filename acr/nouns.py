@@ -21,6 +21,7 @@ __all__ = [
     "Attempt",
     "AttemptStatus",
     "Autonomy",
+    "BudgetRole",
     "Candidate",
     "Classification",
     "Decision",
@@ -29,12 +30,14 @@ __all__ = [
     "Neighbour",
     "Outcome",
     "Pair",
+    "Period",
     "Price",
     "Profile",
     "Rates",
     "Reading",
     "Recent",
     "Repository",
+    "Room",
     "Signal",
     "Snapshot",
     "Statistic",
@@ -76,6 +79,7 @@ AttemptStatus = Literal["done", "error", "denied", "timeout", "aborted"]
 """done: the agent finished; error: it could not run or its API failed; denied: a tool it
 needed was refused; timeout: acr stopped it; aborted: the user stopped it."""
 VerdictStatus = Literal["pass", "fail", "unverified"]
+BudgetRole = Literal["", "decided", "exceeded"]
 FROM_ZERO = {"range": (0.0, math.inf)}
 """Of a number in a TOML file (settings.parse)."""
 
@@ -240,6 +244,50 @@ class Profile:
     """The TOML file that it was read from."""
 
 
+Period = Literal["run", "day", "month"]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a cap of the budget leaves to be spent."""
+
+    setting: str
+    """Its key in config.toml."""
+    period: Period
+    limit: float
+    """USD."""
+    spent: float
+    """USD, what is reserved for calls under way included."""
+    profile: str = ""
+    """The only profile that it holds for; empty for all."""
+
+    @property
+    def left(self) -> float:
+        """USD."""
+        return max(0.0, self.limit - self.spent)
+
+    @property
+    def words(self) -> str:
+        """`a run`, `a month for codex-sol`, `a day here`."""
+        here = " here" if ".repositories." in self.setting else ""
+        return f"a {self.period}{here}" + (f" for {self.profile}" if self.profile else "")
+
+    @property
+    def name(self) -> str:
+        """`budget of $5.00 a day`."""
+        return f"budget of ${self.limit:.2f} {self.words}"
+
+    @property
+    def spent_words(self) -> str:
+        """That nothing is left."""
+        return f"the {self.name} is spent (${self.spent:.2f}, calls under way included)"
+
+    @property
+    def remedy(self) -> str:
+        """What raises it."""
+        return "--budget" if self.period == "run" else self.setting
+
+
 @dataclass(frozen=True, slots=True)
 class Vote:
     """What one voter knows about each profile."""
@@ -318,6 +366,9 @@ class Decision:
     """Profiles that already failed on this task, in order."""
     reason: str = ""
     """One line why."""
+    budget: BudgetRole = ""
+    """decided: without it another profile would look best; exceeded: a cap is reached, and the
+    settings or the user said to go on."""
 
     @property
     def handicap(self) -> float:

@@ -48,6 +48,9 @@ def _section(kind: type, values: Any, prefix: str) -> typing.Iterator[str]:
         key, value = f"{prefix}{field.name}", getattr(values, field.name)
         if dataclasses.is_dataclass(value):
             yield from _section(type(value), value, f"{key}.")
+        elif kind is settings.BudgetSettings and field.name in ("profiles", "repositories"):
+            name = "NAME" if field.name == "profiles" else '"PATH"'
+            yield from _section(settings.Caps, settings.Caps(), f"{key}.{name}.")
         elif field.name == "repositories":
             nested = settings.RepositorySettings
             yield from _section(nested, nested(), 'repositories."PATH".')

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+import typer
 
 from acr.cli.console import clean, err, out
 from acr.nouns import Attempt, Decision, Event, Outcome, Profile, Task, Verdict
@@ -20,6 +23,10 @@ MARKS = {
     "pass": "[green]✓ pass[/]",
     "fail": "[red]✗ fail[/]",
     "unverified": "[yellow]? unverified[/]",
+}
+BUDGET = {
+    "decided": "the budget decided; acr why says what it took away",
+    "exceeded": "beyond the budget, as the settings or you said",
 }
 
 
@@ -55,6 +62,8 @@ class Live:
         err().print(f"[dim]{clean(self._terms(task, profile))}[/]")
         if decision.explored:
             err().print("[dim]an exploration: this profile has little evidence here[/]")
+        if decision.budget:
+            err().print(f"[dim]{clean(BUDGET[decision.budget])}[/]")
         self._show(f"{profile.agent} is at work")
 
     def event(self, event: Event) -> None:
@@ -84,6 +93,13 @@ class Live:
     def warned(self, text: str) -> None:
         """A warning."""
         err().print(f"[yellow]warning:[/] {clean(text)}")
+
+    def confirm(self, text: str) -> bool:
+        """Asks, on a terminal; nobody can be asked elsewhere."""
+        if not (sys.stdin.isatty() and err().is_terminal):
+            return False
+        self._stop_status()
+        return typer.confirm(f"{text}. Go on all the same?", err=True)
 
     def summary(self, result: Result) -> dict[str, Any]:
         """The run as one JSON object."""

@@ -66,6 +66,7 @@ def spending(db: Database) -> None:
         db.execute(f"ALTER TABLE figures ADD COLUMN {column}")
     for table in ("attempts", "figures"):
         db.execute(f"ALTER TABLE {table} ADD COLUMN plan INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE decisions ADD COLUMN budget TEXT NOT NULL DEFAULT ''")
     db.execute(
         "UPDATE figures SET language = (SELECT language FROM tasks WHERE id = task),"
         " explored = (SELECT d.explored FROM attempts a JOIN decisions d ON d.id = a.decision"

@@ -10,7 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from acr.errors import NothingAllowedError
-from acr.nouns import Candidate, Decision, Neighbour, Price, Profile, Task, Tried, pooled
+from acr.nouns import (
+    BudgetRole,
+    Candidate,
+    Decision,
+    Neighbour,
+    Price,
+    Profile,
+    Room,
+    Task,
+    Tried,
+    pooled,
+)
 from acr.orchestrator import benchmark, costs, escalation, exploration, rules
 from acr.orchestrator.evidence import Evidence, MemoryView, gather
 from acr.orchestrator.rules import Allowed, Pins
@@ -47,7 +58,7 @@ def decide(
     prices: Mapping[str, Price],
     pins: Pins = NO_PINS,
     tried: Sequence[Tried] = (),
-    spent: float = 0.0,
+    rooms: Sequence[Room] = (),
     seed: int | None = None,
 ) -> Decision:
     """Which profile should try `task` next.
@@ -57,15 +68,16 @@ def decide(
     Profiles in `tried` failed at this task: they are out, what is expected of the rest is what
     those failures leave, and the score in the reward is what another try adds to the best one.
     The first try is drawn by how probable each profile is the best; the others take the best
-    reward. `spent` is the USD that earlier tries cost. Same memory, task and seed: same decision.
-    Raises NothingAllowedError when rules, budget or prospects leave nothing, UsageError for pins
-    that fit nothing.
+    reward. `rooms` are what the caps of the budget leave. Same memory, task and seed: same
+    decision. Raises NothingAllowedError when rules, budget or prospects leave nothing, UsageError
+    for pins that fit nothing.
     """
     allowed = rules.allowed(profiles, settings.pool, pins, [one.profile for one in tried])
     evidence = gather(task, profiles, memory, settings.orchestrator)
     votes = tuple(vote(evidence) for vote in VOTERS)
     cost = costs.expected(evidence, prices)
-    allowed = rules.affordable(allowed, cost, settings.budget.per_run, spent)
+    plans = [p.name for p in profiles if p.plan]
+    allowed = rules.affordable(allowed, cost, rooms, settings.budget.at_cap, plans)
     epsilon = (settings.orchestrator.epsilon_score, settings.orchestrator.epsilon_cost)
     mean = {p.name: pooled(votes, p.name) for p in evidence.profiles}
     outlook = {name: (score, score) for name, (score, _) in mean.items()}
@@ -81,6 +93,7 @@ def decide(
     width = settings.orchestrator.exploration
     settled = not tried and not evidence.changes
     candidates = _with_propensities(candidates, evidence, width * epsilon[0], settled)
+    budget = _budget(candidates, allowed)
     seed = secrets.randbits(32) if seed is None else seed
     chosen = _draw(candidates, seed)
     return Decision(
@@ -91,13 +104,14 @@ def decide(
         candidates=candidates,
         votes=votes,
         neighbours=_shown(evidence),
-        rules=allowed.rules + _words(evidence, tried),
+        rules=allowed.rules + _words(evidence, tried) + budget[1],
         explored=chosen != best.profile,
         epsilon=epsilon,
         seed=seed,
         snapshot=memory.snapshot(),
         tried=tuple(one.profile for one in tried),
         reason=_reason(chosen, best.profile, evidence, pins, tried),
+        budget=budget[0],
     )
 
 
@@ -210,6 +224,19 @@ def _draw(candidates: Sequence[Candidate], seed: int) -> str:
         if point < 0:
             return candidate.profile
     return candidates[0].profile
+
+
+def _budget(
+    candidates: Sequence[Candidate], allowed: Allowed
+) -> tuple[BudgetRole, tuple[str, ...]]:
+    """(whether the budget made the choice, what it took away that looked better)."""
+    if allowed.exceeded:
+        return "exceeded", ()
+    best = max((c for c in candidates if c.profile in allowed.dear),
+               key=lambda c: c.reward, default=None)  # fmt: skip
+    if best is None or best.reward <= candidates[0].reward:
+        return "", ()
+    return "decided", (f"the budget decided: without it {best.profile} would look best",)
 
 
 def _words(evidence: Evidence, tried: Sequence[Tried]) -> tuple[str, ...]:

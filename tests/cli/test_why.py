@@ -9,9 +9,9 @@ import pytest
 
 from acr import loop, settings
 from acr.cli.main import run
-from acr.nouns import Attempt, Decision, Outcome, Price, Task, Tried, Verdict, VerdictStatus
+from acr.nouns import Attempt, Decision, Outcome, Price, Room, Task, Tried, Verdict, VerdictStatus
 from acr.orchestrator.policy import decide
-from acr.settings import BudgetSettings, OrchestratorSettings, Settings
+from acr.settings import OrchestratorSettings, Settings
 from tests.orchestrator.fakes import FakeMemory, Row, profile, task
 
 PROFILES = (profile("opus", "claude-opus-4-6"), profile("cheap", "MiniMax-M2.7"), profile("new"))
@@ -21,15 +21,14 @@ SIMILAR = [Row("opus", float(i > 2), task=f"old{i}", vector=(0.9, 0.1)) for i in
 
 
 def decision(exploration: float = 0.0, seed: int = 1, tried: tuple[str, ...] = ()) -> Decision:
-    config = Settings(
-        orchestrator=OrchestratorSettings(exploration=exploration), budget=BudgetSettings(50.0)
-    )
+    config = Settings(orchestrator=OrchestratorSettings(exploration=exploration))
     return decide(
         ASKED,
         PROFILES,
         FakeMemory(SIMILAR),
         config,
         prices=PRICES,
+        rooms=[Room("budget.per_run", "run", 50.0, 0.0)],
         tried=[Tried(name, 0.0) for name in tried],
         seed=seed,
     )

@@ -77,6 +77,7 @@ def test_figures_of_older_files_learn_what_summaries_need(path: Path) -> None:
         for column in ("language", "explored", "judging", "plan"):
             memory.db.execute(f"ALTER TABLE figures DROP COLUMN {column}")
         memory.db.execute("ALTER TABLE attempts DROP COLUMN plan")
+        memory.db.execute("ALTER TABLE decisions DROP COLUMN budget")
         memory.db.execute("DROP TABLE spending")
         memory.db.execute("DELETE FROM _sqlite_migrations WHERE name = 'spending'")
         memory.db.execute("PRAGMA user_version = 2")
