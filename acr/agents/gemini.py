@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from acr.agents import Command, Detection, Report, Request, detection
 from acr.agents.failures import explain
 from acr.agents.records import number, record, shorten, table, text
+from acr.agents.usage import Ledger, since
 from acr.nouns import AttemptStatus, Event, Usage
 
 __all__ = ["Gemini"]
@@ -24,6 +28,11 @@ REFUSALS = ("policy_violation", "execution_denied")
 WITHHELD = 'Tool "run_shell_command" not found'
 """Without autonomy "full" the tool is not offered; a model may call it all the same."""
 LOGIN = "gemini"
+
+
+def home() -> Path:
+    """Gemini CLI's own folder."""
+    return Path(os.environ.get("GEMINI_CLI_HOME") or Path.home()) / ".gemini"
 
 
 class Gemini:
@@ -67,7 +76,8 @@ def _common(request: Request) -> tuple[str, ...]:
 class _Reader:
     def __init__(self, request: Request) -> None:
         self._asked = request.profile.model
-        self._session: str | None = None
+        self._started = time.time()
+        self._session: str | None = request.resume
         self._models: list[str] = []
         self._usage: Usage | None = None
         self._requests = 0
@@ -99,16 +109,32 @@ class _Reader:
     def finish(self, exit_code: int, stderr: str) -> Report:
         """The report of the run."""
         error = self._explained(exit_code, stderr) if exit_code or self._error else ""
+        ledger = _chats(self._session or "", self._started)
+        usage, by_model = self._figures(ledger)
         denied = bool(self._denied) and not error
         status: AttemptStatus = "denied" if denied else "error" if error else "done"
         return Report(
             status=status,
             error=error or self._denied,
-            model=self._models[0] if len(self._models) == 1 else None,
-            usage=self._usage,
+            model=self._models[0] if len(self._models) == 1 else next(iter(by_model), None),
+            usage=usage,
             session=self._session,
             message=self._message.strip(),
+            by_model=by_model,
+            requests=ledger.requests(),
         )
+
+    def _figures(self, ledger: Ledger) -> tuple[Usage | None, dict[str, Usage]]:
+        """What was printed at the end; the session's files tell it by model, and sub-agents.
+
+        Without an end, as after a timeout, the files alone tell.
+        """
+        found = ledger.total()
+        if found is None or self._usage is None:
+            return found or self._usage, ledger.by_model()
+        if found.total != self._usage.total:  # the files are not all there
+            return self._usage, {}
+        return found, ledger.by_model()
 
     def _explained(self, exit_code: int, stderr: str) -> str:
         lines = [line for line in stderr.splitlines() if "rror" in line]
@@ -139,3 +165,41 @@ class _Reader:
         if text(data, "error", "type") in REFUSALS or why.startswith(WITHHELD):
             self._denied = shorten(f"a tool was denied: {why}; --autonomy full would allow it")
         return Event("warning", shorten(why))
+
+
+def _chats(session: str, start: float) -> Ledger:
+    """What the session's files hold since `start`; each sub-agent has a file of its own."""
+    ledger, root = Ledger(), home() / "tmp"
+    if not session:
+        return ledger
+    own = root.glob(f"*/chats/session-*-{session[:8]}.jsonl")
+    for path in (*own, *root.glob(f"*/chats/{session}/*.jsonl")):
+        rows = list(_lines(path))
+        main = path.parent.name == "chats"
+        if main and text(next(iter(rows), {}), "sessionId") != session:
+            continue
+        for row in rows:
+            if row.get("type") == "gemini" and since(text(row, "timestamp"), start):
+                usage = _tokens(table(row, "tokens"))
+                if usage.total:
+                    ledger.add(text(row, "id"), text(row, "model"), usage, subagent=not main)
+    return ledger
+
+
+def _tokens(row: dict[str, object]) -> Usage:
+    """Thoughts are counted apart from the output, cached tokens within the input."""
+    cached, thoughts = number(row, "cached"), number(row, "thoughts")
+    return Usage(
+        input=max(0, number(row, "input") - cached),
+        cached_input=cached,
+        output=number(row, "output") + thoughts,
+        reasoning=thoughts,
+    )
+
+
+def _lines(path: Path) -> Iterator[dict[str, object]]:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            yield from map(record, file)
+    except OSError:
+        return

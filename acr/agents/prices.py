@@ -183,7 +183,7 @@ def _listed(model: str, provider: str, batch: bool) -> Price | None:
         how = {"processing": "batch"} if batch else None
         return calc_price(Tokens(**tokens), model, provider_id=provider or None, price_context=how)
 
-    def rates(n: int) -> dict[str, float]:
+    def rates(n: int) -> dict[str, Any]:
         """Of a request with n input tokens."""
 
         def rate(**tokens: int) -> float:
@@ -198,7 +198,7 @@ def _listed(model: str, provider: str, batch: bool) -> Price | None:
             "cache_write_1h": rate(cache_write_tokens=n, cache_write_1h_tokens=n),
         }
 
-    def rounded(n: int) -> dict[str, float]:
+    def rounded(n: int) -> dict[str, Any]:
         return {name: round(value, 9) for name, value in rates(n).items()}
 
     try:
