@@ -340,6 +340,15 @@ class Candidate:
     """Why it was not allowed; empty when it was."""
     plan: bool = False
     """A subscription pays: `cost` is what the list price would be."""
+    gain: float | None = None
+    """What a try adds to the best one so far: the score in the reward; None in older decisions,
+    as the next two."""
+    counted: float | None = None
+    """USD in the reward, where `cost` is unknown a figure instead of it."""
+    spread: float | None = None
+    """Standard deviation of the reward in the draw."""
+    novelty: float = 0.0
+    """Chance that goes to profiles as new as this one, before it is shared among them."""
 
 
 @dataclass(frozen=True, slots=True)

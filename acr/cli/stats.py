@@ -16,7 +16,17 @@ import typer
 from acr import settings
 from acr.cli.run import AsJson
 from acr.errors import UsageError
-from acr.memory.summary import BASELINES, By, Filters, Leader, Row, Savings, Sort, Try
+from acr.memory.summary import (
+    BASELINES,
+    By,
+    Filters,
+    Leader,
+    Row,
+    Savings,
+    Sort,
+    Try,
+    total,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -94,7 +104,7 @@ def stats(
     made = summary.rows(found, by, sort)
     if as_csv:
         return _write_csv(made, by)
-    all_, leading = summary.total(found), summary.leaders(found)
+    all_, leading = total(found), summary.leaders(found)
     if as_json:
         return emit_json(
             {
@@ -157,7 +167,7 @@ def _write_csv(made: Iterable[Row], by: By) -> None:
     for each in data:
         each.pop("trend")
         each |= dict(zip(ends, each.pop("interval") or (None, None), strict=True))
-    empty = row_data(Row(("",) * len(names), *[0] * 8, None, 0, 0, 0.0, ()), by)
+    empty = row_data(replace(total([]), key=("",) * len(names)), by)
     columns = [*(k for k in empty if k not in ("interval", "trend")), *ends]
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()

@@ -134,7 +134,7 @@ class Purse:
         if budget.per_run is not None:
             yield "budget.per_run", "run", budget.per_run, "", ""
         own = budget.repositories.get(self._task.root, Caps())
-        parts = [("budget", budget, "", "")]
+        parts: list[tuple[str, Caps | BudgetSettings, str, str]] = [("budget", budget, "", "")]
         parts += [(f'budget.repositories."{self._task.root}"', own, "", self._task.repository)]
         parts += [(f"budget.profiles.{n}", caps, n, "") for n, caps in budget.profiles.items()]
         for where, caps, profile, repository in parts:
@@ -145,7 +145,8 @@ class Purse:
 
     def _rooms(self) -> Iterator[Room]:
         for setting, period, limit, profile, repository in self._caps():
-            where, values = ["plan = 0"], []
+            where = ["plan = 0"]
+            values: list[object] = []
             for column, value in (("profile", profile), ("repository", repository)):
                 if value:
                     where.append(f"{column} = ?")
