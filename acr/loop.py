@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -193,7 +194,9 @@ def choose(
     from acr.orchestrator.rules import with_pinned_model
 
     pins = pins or Pins()
-    profiles = with_pinned_model(tuple(load_all().values()), pins)
+    known = load_all()
+    _check_caps(config, known)
+    profiles = with_pinned_model(tuple(known.values()), pins)
     present = {name: agents.installed(name) for name in {p.agent for p in profiles}}
     ready = [p for p in profiles if present[p.agent]] or list(profiles)
     priced = prices.listed(ready)
@@ -202,6 +205,15 @@ def choose(
         task, ready, memory, config, prices=priced, pins=pins, tried=tried, rooms=rooms, seed=seed
     )
     return decision, next(p for p in ready if p.name == decision.chosen)
+
+
+def _check_caps(config: Settings, known: Collection[str]) -> None:
+    """Raises SettingsError for a cap of a profile that is none: it would hold nothing."""
+    for name in config.budget.profiles:
+        if name not in known and "/" not in name:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else "see acr profiles"
+            raise SettingsError(f"config.toml: budget.profiles.{name}: no such profile; {hint}")
 
 
 def open_memory(config: Settings) -> Memory:

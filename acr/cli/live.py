@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from acr.cli.console import clean, err, out
-from acr.nouns import Attempt, Decision, Event, Outcome, Profile, Task, Verdict
+from acr.nouns import Attempt, BudgetRole, Decision, Event, Outcome, Profile, Task, Verdict
 from acr.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from acr.loop import Result
 
-__all__ = ["Live", "decision_line", "exit_code", "money", "verdict_lines"]
+__all__ = ["BUDGET", "Live", "decision_line", "exit_code", "money", "verdict_lines"]
 
 MARKS = {
     "pass": "[green]✓ pass[/]",
     "fail": "[red]✗ fail[/]",
     "unverified": "[yellow]? unverified[/]",
 }
-BUDGET = {
+BUDGET: dict[BudgetRole, str] = {
     "decided": "the budget decided; acr why says what it took away",
     "exceeded": "beyond the budget, as the settings or you said",
 }

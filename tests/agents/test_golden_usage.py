@@ -115,6 +115,15 @@ def test_every_agent_has_every_kind_of_run() -> None:
     assert {kept(name)["status"] for name in NAMES} == {"done"}
 
 
+def test_the_recorded_runs_do_repeat_themselves() -> None:
+    """Claude writes a line for each block of an answer, all with the usage of the whole."""
+    (rows,) = kept("claude-loop")["files"].values()
+    ids = [row["message"]["id"] for row in rows if row.get("type") == "assistant"]
+    assert len(ids) > len(set(ids)) == 5
+    ended = [row for row in kept("codex-resumed")["stdout"] if row["type"] == "turn.completed"]
+    assert ended[-1]["usage"]["output_tokens"] > served("codex-resumed").output  # cumulative
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_token_is_counted_once(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

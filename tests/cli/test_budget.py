@@ -120,6 +120,18 @@ def test_a_cap_of_one_profile_leaves_the_others(
     assert told["attempts"][0]["decision"]["budget"] == "decided"
     assert run(["why"]) == 0
     assert "the budget decided: without it demo-small would look best" in capsys.readouterr().out
+    assert run(["route", ASKED[0]]) == 0
+    assert "the budget decided; acr why says" in capsys.readouterr().out
+
+
+def test_a_cap_of_a_profile_that_is_none_is_refused_with_a_suggestion(
+    repo: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo("[budget.profiles.demo-smal]\nper_day = 1.0\n")
+    assert run(["route", ASKED[0]]) == 1
+    assert "budget.profiles.demo-smal: no such profile; did you mean demo-small?" in (
+        capsys.readouterr().err
+    )
 
 
 def test_an_unknown_cost_is_set_aside_as_a_guess_and_that_is_said(
