@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "AcrError",
     "AgentError",
+    "BudgetError",
     "MemoryFileError",
     "NothingAllowedError",
     "SandboxError",
@@ -35,6 +36,10 @@ class MemoryFileError(AcrError):
 
 class NothingAllowedError(AcrError):
     """Rules, tries or budget leave no profile to choose; the message says which."""
+
+
+class BudgetError(NothingAllowedError):
+    """A cap of the budget leaves too little for what is asked."""
 
 
 class SandboxError(AcrError):

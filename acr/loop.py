@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import secrets
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from acr import agents, git, lock, settings
-from acr.errors import AcrError, AgentError, NothingAllowedError, SandboxError, SettingsError
+from acr.errors import (
+    AcrError,
+    AgentError,
+    BudgetError,
+    NothingAllowedError,
+    SandboxError,
+    SettingsError,
+)
 from acr.nouns import (
     Attempt,
     Decision,
@@ -32,9 +40,13 @@ from acr.settings import Settings
 if TYPE_CHECKING:
     from acr.context.dimension import Reader
     from acr.context.embedding import Embedder
+    from acr.memory.spending import Call
     from acr.memory.store import Memory
     from acr.verifier.signals.judge import Judge, Said
     from acr.verifier.verdict import Baseline
+
+UNKNOWN_JUDGE = 0.05
+"""USD set aside for an answer of a judge whose price nobody knows."""
 
 __all__ = [
     "Ask",
@@ -85,6 +97,9 @@ class Observer(Protocol):
 
     def warned(self, text: str) -> None:
         """Something that the user should know."""
+
+    def confirm(self, text: str) -> bool:
+        """Whether to go on in spite of `text`; False where nobody can answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,21 +203,28 @@ def choose(
     *,
     pins: Pins | None = None,
     tried: Sequence[Tried] = (),
-    spent: float = 0.0,
+    budgeted: bool = True,
     seed: int | None = None,
 ) -> tuple[Decision, Profile]:
-    """Orchestrator: which of the installed agents' profiles. Raises NothingAllowedError."""
+    """Orchestrator: which of the installed agents' profiles, within the budget if `budgeted`.
+
+    Raises NothingAllowedError, of which BudgetError is one.
+    """
     from acr.agents import prices
     from acr.agents.profiles import load_all
+    from acr.memory.spending import Purse
     from acr.orchestrator import calibration
     from acr.orchestrator.policy import decide
     from acr.orchestrator.rules import with_pinned_model
 
     pins = pins or Pins()
-    profiles = with_pinned_model(tuple(load_all().values()), pins)
+    known = load_all()
+    _check_caps(config, known)
+    profiles = with_pinned_model(tuple(known.values()), pins)
     present = {name: agents.installed(name) for name in {p.agent for p in profiles}}
     ready = [p for p in profiles if present[p.agent]] or list(profiles)
     priced = prices.listed(ready)
+    rooms = Purse(memory, config.budget, task).rooms() if budgeted else ()
     decision = decide(
         task,
         ready,
@@ -211,11 +233,20 @@ def choose(
         prices=priced,
         pins=pins,
         tried=tried,
-        spent=spent,
+        rooms=rooms,
         seed=seed,
         calibration=calibration.load(),
     )
     return decision, next(p for p in ready if p.name == decision.chosen)
+
+
+def _check_caps(config: Settings, known: Collection[str]) -> None:
+    """Raises SettingsError for a cap of a profile that is none: it would hold nothing."""
+    for name in config.budget.profiles:
+        if name not in known and "/" not in name:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else "see acr profiles"
+            raise SettingsError(f"config.toml: budget.profiles.{name}: no such profile; {hint}")
 
 
 def open_memory(config: Settings) -> Memory:
@@ -244,12 +275,15 @@ class _Run:
         task: Task,
         repository: Repository,
     ) -> None:
+        from acr.memory.spending import Purse
+
         self.wanted, self.config, self.observer = wanted, config, observer
         self.memory, self.task, self.repository = memory, task, repository
         self.folder = run_folder(task.id)
         self.outcomes: list[Outcome] = []
-        self.spent = 0.0
-        """USD of all that was asked, as far as it is known."""
+        self.purse = Purse(memory, config.budget, task)
+        self.beyond = ""
+        """Why the user was asked to go on beyond the budget, and did; empty otherwise."""
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> _Run:
@@ -266,14 +300,11 @@ class _Run:
         """One attempt after the other: the next profile gets the verifier's findings."""
         while True:
             try:
-                decision, profile = self._decide()
+                outcome = self._next()
             except NothingAllowedError as e:
                 if not self.outcomes:
                     raise
                 return Result(self.task, tuple(self.outcomes), str(e))
-            self.memory.add_decision(decision)
-            self.observer.decided(self.task, decision, profile)
-            outcome = self._tried(decision, self._attempt(decision, profile))
             self.observer.judged(outcome)
             if outcome.attempt.status == "aborted":
                 raise KeyboardInterrupt
@@ -281,6 +312,39 @@ class _Run:
                 return Result(self.task, tuple(self.outcomes))
             if len(self.outcomes) >= self.config.agents.max_tries:
                 return Result(self.task, tuple(self.outcomes), "the limit of tries is reached")
+
+    def _next(self) -> Outcome:
+        """One try. Where another run has taken what was left meanwhile, it is decided anew."""
+        while True:
+            decision, profile = self._decide()
+            attempt = secrets.token_hex(5)
+            over = decision.budget == "exceeded"
+            with contextlib.ExitStack() as stack:
+                try:
+                    call = self._call(attempt, decision, profile)
+                    reservation = stack.enter_context(self.purse.reserved(call, over=over))
+                except BudgetError:
+                    continue
+                self.memory.add_decision(decision)
+                self.observer.decided(self.task, decision, profile)
+                attempted = self._attempt(attempt, decision, profile, reservation.cap)
+                reservation.settle(attempted.cost)
+            return self._tried(decision, attempted)
+
+    def _call(self, attempt: str, decision: Decision, profile: Profile) -> Call:
+        """What a try is expected to cost; a guess where nobody knows, which is said."""
+        from acr.memory.spending import Call
+        from acr.orchestrator.costs import guess
+
+        cost = next(c.cost for c in decision.candidates if c.profile == decision.chosen)
+        expected = guess(decision, profile) if cost is None else cost
+        if cost is None and self.purse.rooms():
+            self.observer.warned(
+                f"nobody knows what {profile.name} costs; ${expected:.2f} of the budget is set "
+                "aside for it, a guess (acr prices)"
+            )
+        capped = agents.capped(profile) and not self.wanted.interactive
+        return Call(attempt, profile.name, "try", expected, cost is not None, profile.plan, capped)
 
     def _prepare(self) -> tuple[Baseline | None, str]:
         """The baseline, or why there is none."""
@@ -306,6 +370,19 @@ class _Run:
         return self._open.enter_context(made), ""
 
     def _decide(self) -> tuple[Decision, Profile]:
+        """Within the budget, or beyond it where the user says so."""
+        if not self.beyond:
+            try:
+                return self._chosen(budgeted=True)
+            except BudgetError as e:
+                if self.config.budget.at_cap != "ask" or not self.observer.confirm(str(e)):
+                    raise
+                self.beyond = str(e)
+        decision, profile = self._chosen(budgeted=False)
+        words = (*decision.rules, f"{self.beyond}; you said to go on")
+        return replace(decision, rules=words, budget="exceeded"), profile
+
+    def _chosen(self, *, budgeted: bool) -> tuple[Decision, Profile]:
         resume = self.wanted.resume
         pins = replace(self.wanted.pins, profile=resume.profile) if resume else self.wanted.pins
         return choose(
@@ -314,17 +391,18 @@ class _Run:
             self.config,
             pins=pins,
             tried=[_tried(outcome) for outcome in self.outcomes],
-            spent=self.spent,
+            budgeted=budgeted,
             seed=self.wanted.seed,
         )
 
-    def _attempt(self, decision: Decision, profile: Profile) -> Attempt:
-        """Agents: runs the real agent."""
+    def _attempt(
+        self, attempt: str, decision: Decision, profile: Profile, cap: float | None
+    ) -> Attempt:
+        """Agents: runs the real agent, which stops at `cap` (USD) where it can."""
         from acr.agents import process
         from acr.memory.redaction import redact
 
         resume = self.wanted.resume
-        attempt = secrets.token_hex(5)
         request = agents.Request(
             attempt=attempt,
             task=self.task.id,
@@ -337,22 +415,14 @@ class _Run:
             run_dir=self.folder / attempt,
             args=self.wanted.agent_args,
             resume=resume.session if resume else None,
-            budget=self._left(),
+            budget=cap if agents.capped(profile) else None,
             redact=redact,
         )
         request.run_dir.mkdir(mode=0o700)
         agent = agents.get(profile.agent)
         if self.wanted.interactive:
-            attempted = process.run_interactive(agent, request)
-        else:
-            attempted = process.run(agent, request, self.observer.event)
-        self.spent += attempted.cost or 0.0
-        return attempted
-
-    def _left(self) -> float | None:
-        """USD of the run's budget that are left; None without a budget."""
-        budget = self.config.budget.per_run
-        return None if budget is None else max(0.0, budget - self.spent)
+            return process.run_interactive(agent, request)
+        return process.run(agent, request, self.observer.event)
 
     def _opinion(self) -> Judge | None:
         """Who rates what no test can check, if anybody. Raises SettingsError."""
@@ -375,29 +445,34 @@ class _Run:
 
     def _asked(self, profile: Profile, prompt: str, folder: Path) -> Said:
         """What the agent of `profile` replies, asked in a copy of the tree."""
-        from acr.agents import process
+        from acr.agents import prices, process
         from acr.memory.redaction import redact
-        from acr.verifier.signals.judge import Said
+        from acr.memory.spending import Call
+        from acr.verifier.signals.judge import Said, expected
 
-        left = self._left()
-        if left is not None and left <= 0:
-            raise NothingAllowedError("the budget is spent")
         name = f"judge-{secrets.token_hex(5)}"
-        request = agents.Request(
-            attempt=name,
-            task=self.task.id,
-            decision="",
-            prompt=prompt,
-            profile=profile,
-            cwd=folder,
-            autonomy="ask",
-            timeout=self.config.agents.timeout,
-            run_dir=self.folder / name,
-            budget=left,
-            redact=redact,
-        )
-        attempt = process.run(agents.get(profile.agent), request, lambda _: None)
-        self.spent += attempt.cost or 0.0
+        price = prices.price(profile)
+        usual = self.purse.judged(profile.name)
+        known = price is not None or usual is not None
+        guess = prices.cost(expected(prompt), price) if price else UNKNOWN_JUDGE
+        capped = agents.capped(profile)
+        call = Call(name, profile.name, "judge", usual or guess, known, profile.plan, capped)
+        with self.purse.reserved(call, over=bool(self.beyond)) as reservation:
+            request = agents.Request(
+                attempt=name,
+                task=self.task.id,
+                decision="",
+                prompt=prompt,
+                profile=profile,
+                cwd=folder,
+                autonomy="ask",
+                timeout=self.config.agents.timeout,
+                run_dir=self.folder / name,
+                budget=reservation.cap if capped else None,
+                redact=redact,
+            )
+            attempt = process.run(agents.get(profile.agent), request, lambda _: None)
+            reservation.settle(attempt.cost)
         if attempt.status == "aborted":
             raise KeyboardInterrupt
         if attempt.status != "done":

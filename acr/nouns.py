@@ -21,18 +21,23 @@ __all__ = [
     "Attempt",
     "AttemptStatus",
     "Autonomy",
+    "BudgetRole",
     "Candidate",
     "Classification",
     "Decision",
     "Event",
+    "LongRates",
     "Neighbour",
     "Outcome",
     "Pair",
+    "Period",
     "Price",
     "Profile",
+    "Rates",
     "Reading",
     "Recent",
     "Repository",
+    "Room",
     "SessionTurn",
     "Signal",
     "Snapshot",
@@ -75,6 +80,7 @@ AttemptStatus = Literal["done", "error", "denied", "timeout", "aborted"]
 """done: the agent finished; error: it could not run or its API failed; denied: a tool it
 needed was refused; timeout: acr stopped it; aborted: the user stopped it."""
 VerdictStatus = Literal["pass", "fail", "unverified"]
+BudgetRole = Literal["", "decided", "exceeded"]
 FROM_ZERO = {"range": (0.0, math.inf)}
 """Of a number in a TOML file (settings.parse)."""
 
@@ -185,14 +191,37 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """USD per million tokens, 0 or more."""
+class Rates:
+    """USD per million tokens, 0 or more; what is absent costs what input does."""
 
     input: float = field(metadata=FROM_ZERO)
     output: float = field(metadata=FROM_ZERO)
     cached_input: float | None = field(default=None, metadata=FROM_ZERO)
     cache_write_5m: float | None = field(default=None, metadata=FROM_ZERO)
     cache_write_1h: float | None = field(default=None, metadata=FROM_ZERO)
+    """As cache_write_5m when absent."""
+    reasoning: float | None = field(default=None, metadata=FROM_ZERO)
+    """Of output that is reasoning; as other output when absent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongRates(Rates):
+    """Rates of a whole request whose input is long."""
+
+    above: int = field(metadata=FROM_ZERO)
+    """Input tokens of one request, cached ones included, that must be exceeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price(Rates):
+    """What a model's tokens cost."""
+
+    long: tuple[LongRates, ...] = ()
+    """[[price.long]] in a profile: what long requests cost instead; the largest `above` wins."""
+    batch: float | None = field(default=None, metadata={"range": (0.0, 1.0)})
+    """Share of the price that requests through a batch queue cost, e.g. 0.5."""
+    currency: Literal["USD"] = "USD"
+    """Others are refused: rates change, and sums of several would mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +237,58 @@ class Profile:
     args: tuple[str, ...] = ()
     price: Price | None = None
     """An override; without it the price table is asked."""
+    plan: bool = False
+    """A subscription pays for it: costs are what the list price would be, marked "plan", and no
+    budget counts them."""
+    batch: bool = False
+    """Its requests go through the provider's batch queue, at the price of that."""
     description: str = ""
     path: str = ""
     """The TOML file that it was read from."""
+
+
+Period = Literal["run", "day", "month"]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a cap of the budget leaves to be spent."""
+
+    setting: str
+    """Its key in config.toml."""
+    period: Period
+    limit: float
+    """USD."""
+    spent: float
+    """USD, what is reserved for calls under way included."""
+    profile: str = ""
+    """The only profile that it holds for; empty for all."""
+
+    @property
+    def left(self) -> float:
+        """USD."""
+        return max(0.0, self.limit - self.spent)
+
+    @property
+    def words(self) -> str:
+        """`a run`, `a month for codex-sol`, `a day here`."""
+        here = " here" if ".repositories." in self.setting else ""
+        return f"a {self.period}{here}" + (f" for {self.profile}" if self.profile else "")
+
+    @property
+    def name(self) -> str:
+        """`budget of $5.00 a day`."""
+        return f"budget of ${self.limit:.2f} {self.words}"
+
+    @property
+    def spent_words(self) -> str:
+        """That nothing is left."""
+        return f"the {self.name} is spent (${self.spent:.2f}, calls under way included)"
+
+    @property
+    def remedy(self) -> str:
+        """What raises it."""
+        return "--budget" if self.period == "run" else self.setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +343,17 @@ class Candidate:
     """Probability that the policy picks this candidate."""
     excluded: str = ""
     """Why it was not allowed; empty when it was."""
+    plan: bool = False
+    """A subscription pays: `cost` is what the list price would be."""
+    gain: float | None = None
+    """What a try adds to the best one so far: the score in the reward; None in older decisions,
+    as the next two."""
+    counted: float | None = None
+    """USD in the reward, where `cost` is unknown a figure instead of it."""
+    spread: float | None = None
+    """Standard deviation of the reward in the draw."""
+    novelty: float = 0.0
+    """Chance that goes to profiles as new as this one, before it is shared among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +380,9 @@ class Decision:
     """Profiles that already failed on this task, in order."""
     reason: str = ""
     """One line why."""
+    budget: BudgetRole = ""
+    """decided: without it another profile would look best; exceeded: a cap is reached, and the
+    settings or the user said to go on."""
 
     @property
     def handicap(self) -> float:
@@ -365,6 +457,8 @@ class Attempt:
     """USD; None when unknown."""
     cost_source: str = ""
     """agent, price table, override, or empty when unknown."""
+    plan: bool = False
+    """A subscription pays for it: `cost` is what the list price would be."""
     session: str | None = None
     """The agent's own session id, for resuming."""
     transcript: str | None = None

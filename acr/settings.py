@@ -17,11 +17,14 @@ from typing import Any, Literal
 from acr.errors import SettingsError
 from acr.nouns import Autonomy
 
+AtCap = Literal["stop", "cheapest", "ask"]
 SandboxChoice = Literal["auto", "docker", "bwrap", "seatbelt", "none"]
 
 __all__ = [
     "AgentSettings",
+    "AtCap",
     "BudgetSettings",
+    "Caps",
     "EmbeddingSettings",
     "HookCommand",
     "HookSettings",
@@ -201,11 +204,32 @@ class HookSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Caps:
+    """[budget.profiles.NAME] and [budget.repositories."PATH"]: caps of one of them."""
+
+    per_day: float | None = _within(None, 0.0)
+    """USD for a profile, or in a repository by its absolute path, from midnight to midnight."""
+    per_month: float | None = _within(None, 0.0)
+    """The same for a calendar month."""
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetSettings:
-    """[budget]: what may be spent."""
+    """[budget]: what may be spent. All caps hold at once; what is on a plan counts for none."""
 
     per_run: float | None = _within(None, 0.0)
-    """USD for one `acr "…"`, all tries together; no limit when absent."""
+    """USD for one `acr "…"`, all tries and the judge together; no limit when absent."""
+    per_day: float | None = _within(None, 0.0)
+    """USD from midnight to midnight, over all runs; no limit when absent."""
+    per_month: float | None = _within(None, 0.0)
+    """USD in a calendar month, over all runs; no limit when absent."""
+    at_cap: AtCap = "stop"
+    """What happens when a cap leaves too little: stop; cheapest (only the cheapest profile goes
+    on, beyond the cap); or ask (go on when you say so; without a terminal: stop)."""
+    profiles: dict[str, Caps] = field(default_factory=dict)
+    """Caps of single profiles."""
+    repositories: dict[str, Caps] = field(default_factory=dict)
+    """Caps of single repositories, by absolute path."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -387,7 +387,7 @@ class Messages:
             "type": "message",
             "role": "assistant",
             "model": model,
-            "content": [self._block(reply)],
+            "content": self._blocks(reply),
             "stop_reason": "end_turn" if reply.tool is None else "tool_use",
             "stop_sequence": None,
             "usage": {
@@ -399,33 +399,36 @@ class Messages:
         }
 
     def stream(self, reply: Reply, model: str, used: Tokens) -> Iterator[tuple[str, Json | str]]:
-        """The block is opened empty, filled and closed; usage comes first and last."""
+        """Each block is opened empty, filled and closed; usage comes first and last."""
         message = self.whole(reply, model, used)
         begun = {**message, "content": [], "stop_reason": None}
         begun["usage"] = {**message["usage"], "output_tokens": 1}
-        block: Json
-        if reply.tool is None:
-            block = {"type": "text", "text": ""}
-            delta = {"type": "text_delta", "text": reply.text}
-        else:
-            block = {**message["content"][0], "input": {}}
-            delta = {"type": "input_json_delta", "partial_json": json.dumps(reply.args)}
+        yield "message_start", {"type": "message_start", "message": begun}
+        for at, block in enumerate(message["content"]):
+            if block["type"] == "text":
+                empty, delta = {**block, "text": ""}, {"type": "text_delta", "text": block["text"]}
+            else:
+                given = json.dumps(reply.args)
+                empty = {**block, "input": {}}
+                delta = {"type": "input_json_delta", "partial_json": given}
+            for kind, part in (
+                ("content_block_start", {"content_block": empty}),
+                ("content_block_delta", {"delta": delta}),
+                ("content_block_stop", {}),
+            ):
+                yield kind, {"type": kind, "index": at, **part}
         stop = {"stop_reason": message["stop_reason"], "stop_sequence": None}
-        events: tuple[Json, ...] = (
-            {"type": "message_start", "message": begun},
-            {"type": "content_block_start", "index": 0, "content_block": block},
-            {"type": "content_block_delta", "index": 0, "delta": delta},
-            {"type": "content_block_stop", "index": 0},
-            {"type": "message_delta", "delta": stop, "usage": message["usage"]},
-            {"type": "message_stop"},
-        )
-        for event in events:
-            yield event["type"], event
+        end = {"type": "message_delta", "delta": stop, "usage": message["usage"]}
+        yield "message_delta", end
+        yield "message_stop", {"type": "message_stop"}
 
-    def _block(self, reply: Reply) -> Json:
+    def _blocks(self, reply: Reply) -> list[Json]:
+        """A text, a call, or a text before a call."""
+        text = {"type": "text", "text": reply.text}
         if reply.tool is None:
-            return {"type": "text", "text": reply.text}
-        return {"type": "tool_use", "id": _id("toolu"), "name": reply.tool, "input": reply.args}
+            return [text]
+        call = {"type": "tool_use", "id": _id("toolu"), "name": reply.tool, "input": reply.args}
+        return [text, call] if reply.text else [call]
 
 
 class Gemini:
@@ -494,10 +497,11 @@ def _reply(step: Step, asked: Asked) -> Reply:
         name = next((n for n in SHELLS if n in asked.tools), None)
         if name is None:
             return Reply(text="no shell among " + ", ".join(asked.tools))
-        return Reply(tool=name, **_shell(name, step.shell), namespace=asked.namespaces.get(name))
+        space, call = asked.namespaces.get(name), _shell(name, step.shell)
+        return Reply(step.message, name, **call, namespace=space)
     if step.tool is not None:
         space = asked.namespaces.get(step.tool)
-        return Reply(tool=step.tool, args=step.args, input=step.input, namespace=space)
+        return Reply(step.message, step.tool, step.args, step.input, space)
     return Reply(text=step.message)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from acr import settings
 from acr.cli.main import COMMANDS
 
-__all__ = ["README", "block", "commands", "settings_table"]
+__all__ = ["README", "block", "commands", "settings_table", "stats"]
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = "<!-- begin {0}: written by python -m tests.readme -->\n{1}<!-- end {0} -->\n"
@@ -48,6 +48,9 @@ def _section(kind: type, values: Any, prefix: str) -> typing.Iterator[str]:
         key, value = f"{prefix}{field.name}", getattr(values, field.name)
         if dataclasses.is_dataclass(value):
             yield from _section(type(value), value, f"{key}.")
+        elif kind is settings.BudgetSettings and field.name in ("profiles", "repositories"):
+            name = "NAME" if field.name == "profiles" else '"PATH"'
+            yield from _section(settings.Caps, settings.Caps(), f"{key}.{name}.")
         elif field.name == "repositories":
             nested = settings.RepositorySettings
             yield from _section(nested, nested(), 'repositories."PATH".')
@@ -94,7 +97,61 @@ def demo() -> str:
     return f"```text\n$ acr demo\n{text}\n```\n"
 
 
-BLOCKS = {"demo": demo, "commands": commands, "settings": settings_table}
+MADE_UP = (
+    ("claude-opus", "claude", "claude-opus-5-5", 0.85, 0.62, 210.0),
+    ("codex-sol", "codex", "gpt-6.1-sol", 0.74, 0.19, 95.0),
+    ("qwen-coder", "qwen", "qwen3-coder-plus", 0.42, None, 60.0),
+)
+"""Profile, agent, model, win rate, USD and seconds of what the picture of `acr stats` shows."""
+
+
+def stats() -> str:
+    """What `acr stats` shows of 240 outcomes that are made up, on a terminal of 114 columns."""
+    import random
+    import tempfile
+
+    from acr.memory.statistics import Figures
+    from acr.memory.store import Memory
+
+    rng = random.Random(1)
+    with tempfile.TemporaryDirectory() as home:
+        with Memory.open(Path(home) / "memory.db") as memory, memory.merging() as merge:
+            for number in range(240):
+                profile, agent, model, rate, usd, seconds = MADE_UP[rng.choice((0, 0, 1, 1, 1, 2))]
+                rate += 0.2 * (agent == "codex" and number > 120)
+                unverified, won = rng.random() < 0.1, rng.random() < rate
+                status = "unverified" if unverified else "pass" if won else "fail"
+                merge(
+                    Figures(
+                        attempt=f"a{number}",
+                        task=f"t{number - (rng.random() < 0.2)}",
+                        profile=profile,
+                        agent=agent,
+                        model=model,
+                        dimension=rng.choice(("bug_fixing", "test_generation")),
+                        repository="r",
+                        started=1.79e9 + 3600 * number,
+                        duration=seconds * rng.lognormvariate(0, 0.4),
+                        cost=usd and usd * rng.lognormvariate(0, 0.3),
+                        tokens=50_000,
+                        status=status,  # type: ignore[arg-type]
+                        score=float(won),
+                        weight=float(not unverified),
+                        explored=rng.random() < 0.1,
+                    )
+                )
+        shown = subprocess.run(
+            [sys.executable, "-m", "acr", "stats"],
+            env={**os.environ, "ACR_HOME": home, "COLUMNS": "114", "NO_COLOR": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+    lines = (line.rstrip() for line in shown.strip("\n").splitlines())
+    return "```text\n$ acr stats\n" + "\n".join(lines) + "\n```\n"
+
+
+BLOCKS = {"demo": demo, "stats": stats, "commands": commands, "settings": settings_table}
 
 
 def main(names: Sequence[str]) -> None:

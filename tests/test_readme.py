@@ -99,6 +99,10 @@ def test_every_command_is_in_the_table() -> None:
     assert readme.block("commands") == readme.commands()
 
 
+def test_the_picture_of_stats_is_what_stats_shows() -> None:
+    assert readme.block("stats") == readme.stats()
+
+
 def test_every_setting_is_in_the_table() -> None:
     assert readme.block("settings") == readme.settings_table()
 

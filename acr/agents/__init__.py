@@ -14,6 +14,7 @@ from acr.nouns import AttemptStatus, Autonomy, Event, Profile, Usage
 
 __all__ = [
     "ADAPTERS",
+    "CAPPED",
     "Agent",
     "Command",
     "Detection",
@@ -21,6 +22,7 @@ __all__ = [
     "Reader",
     "Report",
     "Request",
+    "capped",
     "get",
     "installed",
 ]
@@ -35,6 +37,9 @@ ADAPTERS = {
     "scripted": "acr.agents.scripted:Scripted",
 }
 """Agent name -> where its adapter lives."""
+
+CAPPED = frozenset({"claude"})
+"""Agents that stop by themselves at Request.budget."""
 
 Progress = Callable[[Event], None]
 
@@ -89,6 +94,8 @@ class Report:
     message: str = ""
     by_model: Mapping[str, Usage] = field(default_factory=dict)
     """Usage split by model, when sub-agents or fallbacks used others; sums to `usage`."""
+    requests: tuple[tuple[str, Usage], ...] = ()
+    """(model, usage) of each request that is known by itself; long ones may cost more."""
 
 
 class Reader(Protocol):
@@ -148,6 +155,11 @@ def get(name: str) -> Agent:
         known = ", ".join(ADAPTERS)
         raise UsageError(f"no agent called {name!r}; known agents: {known}") from None
     return cast(Agent, getattr(import_module(module), kind)())
+
+
+def capped(profile: Profile) -> bool:
+    """Whether the agent stops by itself at Request.budget, as acr counts: by list prices."""
+    return profile.agent in CAPPED and profile.price is None
 
 
 def installed(name: str) -> bool:

@@ -167,7 +167,8 @@ class ClaudeReader:
 
     def finish(self, exit_code: int, stderr: str) -> Report:
         """Usage and cost of this run alone, sub-agents included."""
-        usage, by_model, cost = self._figures()
+        stored = _transcript(self._session, self._started)
+        usage, by_model, cost = self._figures(stored)
         status, error = self._judge(exit_code, stderr)
         return Report(
             status=status,
@@ -178,6 +179,7 @@ class ClaudeReader:
             session=self._session,
             message=self._message,
             by_model=by_model,
+            requests=stored.requests(),
         )
 
     def _system(self, data: dict[str, Any]) -> list[Event]:
@@ -217,13 +219,12 @@ class ClaudeReader:
             self._status = number(data, "api_error_status")
             self._failure = text(data, "result") or text(data, "subtype") or "it failed"
 
-    def _figures(self) -> tuple[Usage | None, dict[str, Usage], float | None]:
+    def _figures(self, stored: Ledger) -> tuple[Usage | None, dict[str, Usage], float | None]:
         if not self._results:
-            ledger = _transcript(self._session, self._started)
-            return ledger.total(), ledger.by_model(), None
+            return stored.total(), stored.by_model(), None
         main = sum((_request(table(result, "usage")) for result in self._results), Usage())
-        stored = _transcript(self._session, self._started).total() or Usage()
-        requests = max(len(self._requests), stored.requests)  # the stream leaves sub-agents' out
+        # the stream leaves sub-agents' requests out
+        requests = max(len(self._requests), len(stored.requests()))
         parts = self._parts()
         if parts is None:
             return replace(main, requests=requests), {}, None

@@ -140,6 +140,7 @@ class CodexReader:
             session=found.thread or self._thread or None,
             message=self._message,
             by_model=found.ledger.by_model(),
+            requests=found.ledger.requests(),
         )
 
     def _item(self, item: dict[str, Any], *, done: bool) -> list[Event]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import time
 from pathlib import Path
 
 from acr.agents import Command, Detection, Report, Request, detection
 from acr.agents.failures import explain
 from acr.agents.records import lines, number, record, rows, shorten, table, text
 from acr.agents.sessions import Ran, Told, Turn
-from acr.agents.usage import Ledger, moment
+from acr.agents.usage import Ledger, moment, since
 from acr.nouns import AttemptStatus, Event, Usage
 
 __all__ = ["Gemini", "turn"]
@@ -27,6 +29,11 @@ REFUSALS = ("policy_violation", "execution_denied")
 WITHHELD = 'Tool "run_shell_command" not found'
 """Without autonomy "full" the tool is not offered; a model may call it all the same."""
 LOGIN = "gemini"
+
+
+def home() -> Path:
+    """Gemini CLI's own folder."""
+    return Path(os.environ.get("GEMINI_CLI_HOME") or Path.home()) / ".gemini"
 
 
 class Gemini:
@@ -70,7 +77,8 @@ def _common(request: Request) -> tuple[str, ...]:
 class _Reader:
     def __init__(self, request: Request) -> None:
         self._asked = request.profile.model
-        self._session: str | None = None
+        self._started = time.time()
+        self._session: str | None = request.resume
         self._models: list[str] = []
         self._usage: Usage | None = None
         self._requests = 0
@@ -102,16 +110,32 @@ class _Reader:
     def finish(self, exit_code: int, stderr: str) -> Report:
         """The report of the run."""
         error = self._explained(exit_code, stderr) if exit_code or self._error else ""
+        ledger = _chats(self._session or "", self._started)
+        usage, by_model = self._figures(ledger)
         denied = bool(self._denied) and not error
         status: AttemptStatus = "denied" if denied else "error" if error else "done"
         return Report(
             status=status,
             error=error or self._denied,
-            model=self._models[0] if len(self._models) == 1 else None,
-            usage=self._usage,
+            model=self._models[0] if len(self._models) == 1 else next(iter(by_model), None),
+            usage=usage,
             session=self._session,
             message=self._message.strip(),
+            by_model=by_model,
+            requests=ledger.requests(),
         )
+
+    def _figures(self, ledger: Ledger) -> tuple[Usage | None, dict[str, Usage]]:
+        """What was printed at the end; the session's files tell it by model, and sub-agents.
+
+        Without an end, as after a timeout, the files alone tell.
+        """
+        found = ledger.total()
+        if found is None or self._usage is None:
+            return found or self._usage, ledger.by_model()
+        if found.total != self._usage.total:  # the files are not all there
+            return self._usage, {}
+        return found, ledger.by_model()
 
     def _explained(self, exit_code: int, stderr: str) -> str:
         lines = [line for line in stderr.splitlines() if "rror" in line]
@@ -156,15 +180,7 @@ def turn(wanted: Turn) -> Told:
             continue
         model, last = text(line, "model") or model, text(line, "content")
         answers[text(line, "id")] = line
-        given, cached = number(line, "tokens", "input"), number(line, "tokens", "cached")
-        thoughts = number(line, "tokens", "thoughts")
-        usage = Usage(
-            input=max(0, given - cached),
-            cached_input=cached,
-            output=number(line, "tokens", "output") + thoughts,
-            reasoning=thoughts,
-        )
-        ledger.add(text(line, "id"), model, usage)
+        ledger.add(text(line, "id"), model, _tokens(table(line, "tokens")))
     times = [moment(text(line, "timestamp")) for line in answers.values() if "toolCalls" in line]
     ran = [_ran(call) for line in answers.values() for call in rows(line, "toolCalls")]
     return Told(
@@ -186,3 +202,33 @@ def _ran(call: dict[str, object]) -> Ran | None:
     )
     exited = EXIT.search(said)
     return Ran(text(call, "args", "command"), int(exited[1]) if exited else 0)
+
+
+def _chats(session: str, start: float) -> Ledger:
+    """What the session's files hold since `start`; each sub-agent has a file of its own."""
+    ledger, root = Ledger(), home() / "tmp"
+    if not session:
+        return ledger
+    own = root.glob(f"*/chats/session-*-{session[:8]}.jsonl")
+    for path in (*own, *root.glob(f"*/chats/{session}/*.jsonl")):
+        rows = list(lines(path))
+        main = path.parent.name == "chats"
+        if main and text(next(iter(rows), {}), "sessionId") != session:
+            continue
+        for row in rows:
+            if row.get("type") == "gemini" and since(text(row, "timestamp"), start):
+                usage = _tokens(table(row, "tokens"))
+                if usage.total:
+                    ledger.add(text(row, "id"), text(row, "model"), usage, subagent=not main)
+    return ledger
+
+
+def _tokens(row: dict[str, object]) -> Usage:
+    """Thoughts are counted apart from the output, cached tokens within the input."""
+    cached, thoughts = number(row, "cached"), number(row, "thoughts")
+    return Usage(
+        input=max(0, number(row, "input") - cached),
+        cached_input=cached,
+        output=number(row, "output") + thoughts,
+        reasoning=thoughts,
+    )

@@ -137,7 +137,17 @@ class OpenCodeReader:
             session=stored.session or None,
             message=self._message,
             by_model=by_model,
+            requests=self._requests(stored),
         )
+
+    def _requests(self, stored: _Stored) -> tuple[tuple[str, Usage], ...]:
+        """(model, usage) of each request, by the names of `_figures`."""
+        main = self._ledger.requests()
+        if not main:
+            main = stored.main.requests()
+        elif stored.model:
+            main = tuple((stored.model, usage) for _, usage in main)
+        return (*main, *stored.others.requests())
 
     def _figures(self, stored: _Stored) -> tuple[dict[str, Usage], float | None]:
         """({model: usage}, USD); a cost of nothing means a model without a price."""

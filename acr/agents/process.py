@@ -322,6 +322,7 @@ def _attempt(
         usage=report.usage,
         cost=cost,
         cost_source=source,
+        plan=request.profile.plan,
         session=report.session,
         message=request.redact(report.message),
     )

@@ -12,7 +12,7 @@ from acr import settings
 from acr.agents import ADAPTERS
 from acr.errors import AcrError, SettingsError, UsageError
 from acr.files import replace_file
-from acr.nouns import Profile
+from acr.nouns import Price, Profile
 from acr.settings import parse, read_toml, refuse
 
 __all__ = ["Synced", "load_all", "load_file", "remove", "save", "sync", "user_folder"]
@@ -142,8 +142,15 @@ def _toml(profile: Profile) -> str:
 
     from acr.nouns import to_json
 
-    data = {k: v for k, v in to_json(profile).items() if v not in (None, "", [])}
-    price = {k: v for k, v in (data.pop("price", None) or {}).items() if v is not None}
+    data = _without(to_json(profile), (None, "", [], False))
     data.pop("name")
     data.pop("path", None)
+    price = _without(data.pop("price", {}), (None, [], Price(0, 0).currency))
+    if "long" in price:
+        price["long"] = [_without(rates, (None,)) for rates in price["long"]]
     return tomli_w.dumps({**data, **({"price": price} if price else {})})
+
+
+def _without(data: dict[str, Any], defaults: tuple[Any, ...]) -> dict[str, Any]:
+    """`data` without what says nothing; 0 and 0.0 say something, False does not."""
+    return {k: v for k, v in data.items() if not any(v is d or v == d != 0 for d in defaults)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from acr.agents import Command, Detection, Report, Request, detection
@@ -60,8 +61,11 @@ class _Reader:
         self._asked = request.profile.model
         self._session: str | None = None
         self._model: str | None = None
-        self._usage: Usage | None = None
-        self._messages: set[str] = set()
+        self._resumed = request.resume is not None
+        self._whole: Usage | None = None
+        self._ledger = Ledger()
+        self._others: dict[str, int] = {}
+        """Tokens of each sub-agent in the background, which no message shows."""
         self._message = self._error = self._denied = ""
 
     def feed(self, line: str) -> list[Event]:
@@ -70,8 +74,10 @@ class _Reader:
         kind = text(data, "type")
         if kind == "system":
             self._session = text(data, "session_id") or self._session
+            if used := number(data, "data", "usage", "total_tokens"):
+                self._others[text(data, "data", "task_id")] = used
         elif kind == "assistant":
-            return self._said(table(data, "message"))
+            return self._said(table(data, "message"), bool(text(data, "parent_tool_use_id")))
         elif kind == "result":
             return self._result(data)
         return []
@@ -88,14 +94,29 @@ class _Reader:
             status=status,
             error=error or self._denied,
             model=self._model,
-            usage=self._usage,
+            usage=self._figures(),
             session=self._session,
             message=self._message,
+            requests=self._ledger.requests(),
         )
 
-    def _said(self, message: dict[str, object]) -> list[Event]:
-        self._model = text(message, "model") or self._model
-        self._messages.add(text(message, "id"))
+    def _figures(self) -> Usage | None:
+        """Usage of this run: the end's figures hold requests that no message shows, such as those
+        of qwen's own memory; in a resumed session they hold all that was before, too."""
+        told, others = self._ledger.total(), sum(self._others.values())
+        if self._whole is None or self._resumed:
+            return None if others else told  # of what classes theirs are nobody tells
+        if told is None or self._whole.total <= told.total:
+            return told or self._whole
+        return replace(self._whole, requests=told.requests, subagent=told.subagent + others)
+
+    def _said(self, message: dict[str, object], subagent: bool) -> list[Event]:
+        if not subagent:
+            self._model = text(message, "model") or self._model
+        usage = _tokens(table(message, "usage"))
+        if usage.total:
+            model = text(message, "model")
+            self._ledger.add(text(message, "id"), model, usage, subagent=subagent)
         events = []
         for block in rows(message, "content"):
             if text(block, "type") == "tool_use":
@@ -107,14 +128,8 @@ class _Reader:
         return events
 
     def _result(self, data: dict[str, object]) -> list[Event]:
-        used = table(data, "usage")
-        cached = number(used, "cache_read_input_tokens")
-        self._usage = Usage(
-            input=max(0, number(used, "input_tokens") - cached),
-            cached_input=cached,
-            output=number(used, "output_tokens"),
-            requests=number(data, "num_turns") or len(self._messages),
-        )
+        used = _tokens(table(data, "usage"))
+        self._whole = replace(used, requests=number(data, "num_turns"))
         self._message = text(data, "result")
         if refused := rows(data, "permission_denials"):
             tool = text(refused[0], "tool_name")
@@ -140,7 +155,7 @@ def turn(wanted: Turn) -> Told:
             made = [table(part, "functionCall") for part in parts]
             calls |= {text(call, "id"): call for call in made if call}
             acted = min(acted, moment(text(line, "timestamp"))) if any(made) else acted
-            ledger.add(text(line, "uuid"), model, _tokens(table(line, "usageMetadata")))
+            ledger.add(text(line, "uuid"), model, _metadata(table(line, "usageMetadata")))
         elif line.get("type") == "tool_result":
             result = table(line, "toolCallResult")
             ran += _ran(calls.get(text(result, "callId"), {}), result)
@@ -153,7 +168,7 @@ def turn(wanted: Turn) -> Told:
     )
 
 
-def _tokens(usage: dict[str, object]) -> Usage:
+def _metadata(usage: dict[str, object]) -> Usage:
     cached = number(usage, "cachedContentTokenCount")
     return Usage(
         input=max(0, number(usage, "promptTokenCount") - cached),
@@ -170,3 +185,13 @@ def _ran(call: dict[str, object], result: dict[str, object]) -> list[Ran]:
         return []
     code = dig(result, "resultDisplay", "exitCode")
     return [Ran(text(call, "args", "command"), code if isinstance(code, int) else None)]
+
+
+def _tokens(used: dict[str, object]) -> Usage:
+    """Cached tokens are counted within the input; reasoning is not told apart."""
+    cached = number(used, "cache_read_input_tokens")
+    return Usage(
+        input=max(0, number(used, "input_tokens") - cached),
+        cached_input=cached,
+        output=number(used, "output_tokens"),
+    )

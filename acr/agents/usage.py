@@ -32,6 +32,10 @@ class Ledger:
             sums[model] = sums.get(model, Usage()) + usage
         return sums
 
+    def requests(self) -> tuple[tuple[str, Usage], ...]:
+        """(model, usage) of each request."""
+        return tuple(self._rows.values())
+
     def total(self) -> Usage | None:
         """Usage of all models together; None when no request is known."""
         return sum(self.by_model().values(), Usage()) if self._rows else None

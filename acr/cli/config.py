@@ -32,6 +32,15 @@ app = typer.Typer(
 )
 
 
+NAMED: dict[tuple[str, ...], type] = {
+    ("repositories",): settings.RepositorySettings,
+    ("budget", "profiles"): settings.Caps,
+    ("budget", "repositories"): settings.Caps,
+    ("verifier", "weights"): settings.SignalWeights,
+}
+"""Tables whose entries have names of the user's -> what is in an entry."""
+
+
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """One setting."""
@@ -179,11 +188,10 @@ def _leaf(name: str, config: settings.Settings) -> Leaf:
     key = key_path(f"{name} = 0") if "=" not in name else ()
     if key in known:
         return known[key]
-    if len(key) == 3 and key[0] == "repositories":
-        part = settings.RepositorySettings()
-        for leaf in leaves(part, key[:2]):
-            if leaf.key == key:
-                return leaf
+    part = NAMED.get(key[:-2])
+    for leaf in leaves(part(), key[:-1]) if part else ():
+        if leaf.key == key:
+            return leaf
     names = [leaf.name for leaf in known.values()]
     near = difflib.get_close_matches(name, names, 1)
     hint = f"did you mean {near[0]}?" if near else "`acr config` lists them"

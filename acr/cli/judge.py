@@ -177,4 +177,4 @@ def _print_change(before: Outcome | None, after: Outcome) -> None:
     about = f"run {after.task.id} · {after.task.dimension} · {after.attempt.profile}"
     out().print(f"{clean(about)}: {was}{MARKS[after.status]} ({clean(whose)})")
     if not after.human:
-        out().print(f"  cost {money(after.attempt.cost)}", style="dim")
+        out().print(f"  cost {money(after.attempt.cost, after.attempt.plan)}", style="dim")

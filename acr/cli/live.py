@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from acr.cli.console import clean, err, out
-from acr.nouns import Attempt, Decision, Event, Outcome, Profile, Task, Verdict
+from acr.nouns import Attempt, BudgetRole, Decision, Event, Outcome, Profile, Task, Verdict
 from acr.settings import Settings
 
 if TYPE_CHECKING:
@@ -14,12 +17,16 @@ if TYPE_CHECKING:
 
     from acr.loop import Result
 
-__all__ = ["Live", "decision_line", "exit_code", "money", "verdict_lines"]
+__all__ = ["BUDGET", "Live", "decision_line", "exit_code", "money", "verdict_lines"]
 
 MARKS = {
     "pass": "[green]✓ pass[/]",
     "fail": "[red]✗ fail[/]",
     "unverified": "[yellow]? unverified[/]",
+}
+BUDGET: dict[BudgetRole, str] = {
+    "decided": "the budget decided; acr why says what it took away",
+    "exceeded": "beyond the budget, as the settings or you said",
 }
 
 
@@ -55,6 +62,8 @@ class Live:
         err().print(f"[dim]{clean(self._terms(task, profile))}[/]")
         if decision.explored:
             err().print("[dim]an exploration: this profile has little evidence here[/]")
+        if decision.budget:
+            err().print(f"[dim]{clean(BUDGET[decision.budget])}[/]")
         self._show(f"{profile.agent} is at work")
 
     def event(self, event: Event) -> None:
@@ -85,6 +94,13 @@ class Live:
         """A warning."""
         err().print(f"[yellow]warning:[/] {clean(text)}")
 
+    def confirm(self, text: str) -> bool:
+        """Asks, on a terminal; nobody can be asked elsewhere."""
+        if not (sys.stdin.isatty() and err().is_terminal):
+            return False
+        self._stop_status()
+        return typer.confirm(f"{text}. Go on all the same?", err=True)
+
     def summary(self, result: Result) -> dict[str, Any]:
         """The run as one JSON object."""
         last = result.outcomes[-1]
@@ -97,6 +113,7 @@ class Live:
             "model": last.attempt.model,
             "tries": len(result.outcomes),
             "cost_usd": None if None in costs else sum(c for c in costs if c is not None),
+            "plan": any(o.attempt.plan for o in result.outcomes),
             "duration_s": round(sum(o.attempt.duration for o in result.outcomes), 3),
             "stopped": result.stopped,
             "task": {**_task(result.task)},
@@ -141,16 +158,17 @@ def decision_line(task: Task, decision: Decision, profile: Profile) -> str:
     """`bug_fixing · python · codex/gpt-6-sol · 71 % · ~$0.12 — 9 similar tasks, 7 wins`."""
     chosen = next(c for c in decision.candidates if c.profile == decision.chosen)
     expected = f"{chosen.expected:.0%}".replace("%", " %")
-    cost = "cost unknown" if chosen.cost is None else f"~{money(chosen.cost)}"
+    cost = "cost unknown" if chosen.cost is None else f"~{money(chosen.cost, chosen.plan)}"
     parts = (task.dimension, task.language, f"{profile.agent}/{profile.model}", expected, cost)
     return " · ".join(p for p in parts if p) + (f" — {decision.reason}" if decision.reason else "")
 
 
-def money(usd: float | None) -> str:
-    """USD for people; unknown is said, not 0."""
+def money(usd: float | None, plan: bool = False) -> str:
+    """USD for people; unknown is said, not 0, and so is that a subscription pays (`plan`)."""
+    mark = " plan" if plan else ""
     if usd is None:
-        return "unknown"
-    return f"${usd:.2f}" if usd >= 0.1 or usd == 0 else f"${usd:.4f}"
+        return f"unknown{mark}"
+    return (f"${usd:.2f}" if usd >= 0.1 or usd == 0 else f"${usd:.4f}") + mark
 
 
 def exit_code(result: Result) -> int:
@@ -213,7 +231,7 @@ def _tries_line(result: Result) -> str:
 
 def _try(attempt: Attempt) -> str:
     model = attempt.model or "model unknown"
-    cost = "cost unknown" if attempt.cost is None else money(attempt.cost)
+    cost = "cost unknown" if attempt.cost is None else money(attempt.cost, attempt.plan)
     return f"{attempt.profile} ({model}) {cost}, {attempt.duration:.0f} s"
 
 

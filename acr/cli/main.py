@@ -44,6 +44,7 @@ COMMANDS = {
     "memory": ("acr.cli.memory:app", "Shows, searches, exports and prunes what was learned."),
     "calibrate": ("acr.cli.calibrate:app", "Fits the choice to your own outcomes; can be undone."),
     "ingest": ("acr.cli.ingest:app", "Learns from the sessions that hooks noted."),
+    "prices": ("acr.cli.prices:app", "Shows the price used for a model and where it comes from."),
     "config": ("acr.cli.config:app", "Shows and changes settings."),
     "sandbox": ("acr.cli.sandbox:app", "Shows the sandboxes that tests can run in."),
     "bench": ("acr.cli.bench:app", "Replays routers on recorded outcomes; calls no model."),

@@ -45,6 +45,7 @@ def list_profiles(*, as_json: AsJson = False) -> None:
     for p in profiles:
         cost = prices.price(p)
         price = f"{cost.input:.2g}/{cost.output:.2g}" if cost else "unknown"
+        price += " plan" if p.plan else ""
         model = f"{p.model} {p.effort}" if p.effort else p.model
         name = f"{'✓' if present[p.agent] else '·'} {p.name}"
         shown.add_row(*map(clean, (name, model, p.tier, price)))
@@ -66,7 +67,8 @@ def show(name: Name, *, as_json: AsJson = False) -> None:
     out().print(clean(f"{found.path}\n{Path(found.path).read_text(encoding='utf-8')}"))
     source = "its own" if found.price else "the price table's"
     known = f"{price.input:g} in, {price.output:g} out, {source}" if price else "unknown"
-    out().print(f"USD per million tokens: {known}")
+    plan = "; a plan pays" if found.plan else ""
+    out().print(f"USD per million tokens: {known}{plan}")
 
 
 @app.command()
@@ -80,6 +82,9 @@ def add(
     provider: Annotated[str, typer.Option(help="Who serves the model.")] = "",
     price_input: Annotated[float | None, typer.Option(help="USD per M tokens.", min=0)] = None,
     price_output: Annotated[float | None, typer.Option(help="USD per M tokens.", min=0)] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="A subscription pays: costs are list prices.")
+    ] = False,
     description: Annotated[str, typer.Option(help="What it is for, in a line.")] = "",
 ) -> None:
     """Adds a profile of your own; one of a shipped name takes its place."""
@@ -103,6 +108,7 @@ def add(
         effort=effort,
         provider=provider,
         price=price,
+        plan=plan,
         description=description,
     )
     out().print(clean(f"written: {save(made)}"))

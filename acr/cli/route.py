@@ -60,7 +60,7 @@ def route(
     """Decides which profile would be used and runs nothing."""
     from acr import loop
     from acr.cli.console import clean, emit_json, out
-    from acr.cli.live import decision_line
+    from acr.cli.live import BUDGET, decision_line
     from acr.cli.prompt import read_prompt
     from acr.context.embedding import load
     from acr.orchestrator.frontier import along
@@ -89,6 +89,8 @@ def route(
         )
         return
     out().print(clean(decision_line(task, decision, chosen)))
+    if decision.budget:
+        out().print(BUDGET[decision.budget])
     if frontier:
         _print_frontier(decision)
     if explain:

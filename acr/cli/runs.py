@@ -151,6 +151,11 @@ def _attempts(memory: Memory, task: Task) -> tuple[Outcome, ...]:
     return tuple(sorted(outcomes, key=lambda o: order.get(o.attempt.decision, len(order))))
 
 
+def _on_plan(outcomes: Iterable[Outcome]) -> bool:
+    """Whether a subscription paid for some of it."""
+    return any(outcome.attempt.plan for outcome in outcomes)
+
+
 def _cost(outcomes: Iterable[Outcome]) -> float | None:
     """USD of all tries; None when one of them is unknown."""
     costs = [o.cost for o in outcomes]
@@ -208,7 +213,7 @@ def _print_list(runs: list[tuple[Task, tuple[Outcome, ...]]]) -> None:
         mark = Text.from_markup(verdict)
         mark.truncate(12, pad=True)
         took = _took(outcomes) if last else ""
-        cost = money(_cost(outcomes)) if last else ""
+        cost = money(_cost(outcomes), _on_plan(outcomes)) if last else ""
         tried = " → ".join(o.attempt.profile for o in outcomes)
         figures = f"{words.ago(task.created):<11}  {cost:>7}  {took:>7}  {tried}".rstrip()
         out().print(clean(task.id), mark, clean(figures), sep="  ")
@@ -225,7 +230,7 @@ def _print_task(task: Task, outcomes: tuple[Outcome, ...]) -> None:
     out().print(clean(" · ".join(part for part in parts if part)), style="bold")
     for line in task.prompt.strip().splitlines()[:12]:
         _line(_short(line, 200))
-    spent = f"cost {money(_cost(outcomes))}"
+    spent = f"cost {money(_cost(outcomes), _on_plan(outcomes))}"
     tries = f"{len(outcomes)} {'try' if len(outcomes) == 1 else 'tries'}"
     out().print(
         clean(f"{tries}, {spent}, {_took(outcomes)}" if outcomes else "not tried yet"), style="dim"
@@ -243,7 +248,7 @@ def _print_attempt(number: int, outcome: Outcome) -> None:
     out().print()
     out().print(
         f"{number}. [bold]{clean(attempt.profile)}[/] {clean(f'{attempt.agent}/{model}')} · "
-        f"cost {money(attempt.cost)}{clean(source)} · time {_took([outcome])}"
+        f"cost {money(attempt.cost, attempt.plan)}{clean(source)} · time {_took([outcome])}"
     )
     if attempt.status != "done":
         _line(f"{attempt.status}: {attempt.error or 'no reason given'}")

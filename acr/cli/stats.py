@@ -1,83 +1,58 @@
-"""acr stats: win rates per model and kind of task, with n, interval and cost per win."""
+"""acr stats: win rates per model and kind of task, with n, interval, cost per win and savings."""
 
 from __future__ import annotations
 
+import csv
 import difflib
+import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from acr import settings
 from acr.cli.run import AsJson
 from acr.errors import UsageError
-from acr.nouns import Statistic
+from acr.memory.summary import (
+    BASELINES,
+    By,
+    Filters,
+    Leader,
+    Row,
+    Savings,
+    Sort,
+    Try,
+    total,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from acr.memory.store import Memory
 
-__all__ = ["Row", "app", "rows"]
+__all__ = ["app", "row_data"]
 
-By = Literal["model-dimension", "profile", "model", "agent", "dimension"]
-KEYS: dict[By, Callable[[Statistic], tuple[str, ...]]] = {
-    "model-dimension": lambda s: (s.model, s.dimension),
-    "profile": lambda s: (s.profile,),
-    "model": lambda s: (s.model,),
-    "agent": lambda s: (s.agent,),
-    "dimension": lambda s: (s.dimension,),
-}
-UNKNOWN = "model unknown"
+UNKNOWN = "unknown"
 EMPTY = 'no outcomes yet; run acr "PROMPT" in a repository, or acr demo to see the loop'
+NONE = "none"
+DEFAULT = "always-best"
+"""The baseline where none is named: the hardest one to save against."""
+FEW = 5
+"""Attempts that the default baseline needs to be shown."""
+WIDE = 100
+"""Columns from which trend, tries per win and explorations are shown too."""
+SPARKS = "▁▂▃▄▅▆▇█"
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What attempts that share a key add up to."""
-
-    key: tuple[str, ...]
-    attempts: int
-    wins: int
-    losses: int
-    cost: float
-    """USD of the attempts whose cost is known."""
-    cost_known: int
-    duration: float
-    """Seconds, all attempts together; 0 when the caller of `acr feedback` never said."""
-    tokens: int
-    last: float
-    """Seconds since the epoch."""
-
-    @property
-    def n(self) -> int:
-        """Verified attempts: the n of the win rate."""
-        return self.wins + self.losses
-
-    @property
-    def unverified(self) -> int:
-        """Attempts that are neither win nor loss."""
-        return self.attempts - self.n
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval of the win rate."""
-        from acr.memory.statistics import wilson
-
-        return wilson(self.wins, self.n)
-
-    @property
-    def cost_per_win(self) -> float | None:
-        """USD of all attempts, lost and unverified ones too, per win; None when not all known."""
-        known = self.wins and self.cost_known == self.attempts
-        return self.cost / self.wins if known else None
-
-
-@app.command(epilog="Examples: acr stats --by profile · acr stats --since 7d --repo .")
+@app.command(
+    epilog="Examples: acr stats --by profile · acr stats --since 7d --repo . · "
+    "acr stats --baseline last-month"
+)
 def stats(
     *,
     by: Annotated[By, typer.Option(help="What one line is about.")] = "model-dimension",
@@ -87,67 +62,116 @@ def stats(
     repo: Annotated[
         str | None, typer.Option(help="Only this repository: a folder (.) or an id.")
     ] = None,
+    agent: Annotated[str | None, typer.Option(help="Only this agent.")] = None,
     dimension: Annotated[str | None, typer.Option(help="Only this kind of request.")] = None,
+    language: Annotated[str | None, typer.Option(help="Only this programming language.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Only this profile.")] = None,
+    sort: Annotated[Sort, typer.Option(help="What comes first; n: most verified attempts.")] = "n",
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="What savings are measured against: always-best (the default), "
+            "always-most-expensive, last-month, a profile, or none."
+        ),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(help="Lines at most; 0 shows all. JSON and CSV have all.", min=0)
+    ] = 60,
     as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="The rows as CSV on stdout.")] = False,
 ) -> None:
-    """Shows how often each model won, with n and 95 % interval, and what a win cost."""
+    """Shows how often each model won, with n and 95 % interval, and what a win cost.
+
+    A terminal of 100 columns or more also shows the win rate's trend, tries per win and the share
+    of explorations.
+    """
     from acr import loop
     from acr.cli import words
     from acr.cli.console import clean, emit_json, err, out
+    from acr.memory import summary
 
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other; choose one")
     config = settings.load()
-    start = words.since(since)
-    repository = _repository(repo, config)
+    filters = Filters(
+        words.since(since), _repository(repo, config), agent, dimension, language, profile
+    )
     with loop.open_memory(config) as memory:
-        found = memory.statistics(dimension=dimension, repository=repository, since=start)
+        found = memory.tries(filters)
         if not found:
-            _refuse_unknown(memory, dimension, repository, repo)
-    made = rows(found, by)
-    total = _total(found)
+            _refuse_unknown(memory, filters, repo)
+        compared = _savings(memory, filters, found, baseline)
+    made = summary.rows(found, by, sort)
+    if as_csv:
+        return _write_csv(made, by)
+    all_, leading = total(found), summary.leaders(found)
     if as_json:
-        filters = {"since": start, "repository": repository, "dimension": dimension}
         return emit_json(
             {
                 "by": by,
-                "filters": filters,
-                "rows": [_data(row, by) for row in made],
-                "total": _data(total, by),
+                "sort": sort,
+                "filters": {f.name: getattr(filters, f.name) for f in fields(filters)},
+                "rows": [row_data(row, by) for row in made],
+                "total": row_data(all_, by),
+                "leaders": [_leader_data(leader) for leader in leading],
+                "leader_rule": summary.RULE,
+                "savings": compared,
             }
         )
     if not found:
-        filtered = since or repo or dimension
+        filtered = filters != Filters()
         return err().print("no outcomes match" if filtered else clean(EMPTY))
-    out().print(_table(found, by))
-    for line in _summary(total):
+    out().print(_table(made, found, by, sort, limit))
+    for line in _below(all_, leading, compared, len(made) - limit if limit else 0):
         out().print(clean(line), style="dim")
     return None
 
 
-def rows(found: Iterable[Statistic], by: By) -> list[Row]:
-    """One row per key, the one with most verified attempts first."""
-    groups: dict[tuple[str, ...], list[Statistic]] = {}
-    for statistic in found:
-        groups.setdefault(KEYS[by](statistic), []).append(statistic)
-    made = [_add(key, group) for key, group in groups.items()]
-    return sorted(made, key=lambda r: (-r.n, -r.attempts, r.key))
+def row_data(row: Row, by: By) -> dict[str, Any]:
+    """A row as JSON data with stable keys; unknown is null."""
+    names = by.split("-")
+    return {
+        **(dict(zip(names, row.key, strict=True)) if row.key else {}),
+        "attempts": row.attempts,
+        "runs": row.runs,
+        "n": row.n,
+        "wins": row.wins,
+        "losses": row.losses,
+        "unverified": row.unverified,
+        "win_rate": row.rate,
+        "interval": row.interval if row.n else None,
+        "cost_usd": row.cost if row.cost_known else None,
+        "cost_known": row.cost_known,
+        "on_plan": row.plan,
+        "cost_per_win_usd": row.cost_per_win,
+        "tries_per_win": row.tries_per_win,
+        "median_time_s": row.median_time,
+        "explored_share": row.exploration,
+        "tokens": row.tokens,
+        "last": row.last or None,
+        "trend": row.trend,
+    }
 
 
-def _add(key: tuple[str, ...], group: list[Statistic]) -> Row:
-    return Row(
-        key=key,
-        attempts=sum(s.n for s in group),
-        wins=sum(s.wins for s in group),
-        losses=sum(s.losses for s in group),
-        cost=sum(s.cost for s in group),
-        cost_known=sum(s.cost_n for s in group),
-        duration=sum(s.duration for s in group),
-        tokens=sum(s.tokens for s in group),
-        last=max((s.last for s in group), default=0.0),
-    )
+def _leader_data(leader: Leader) -> dict[str, Any]:
+    return {f.name: getattr(leader, f.name) for f in fields(leader)} | {
+        "significant": leader.significant
+    }
 
 
-def _total(found: Iterable[Statistic]) -> Row:
-    return _add((), list(found))
+def _write_csv(made: Iterable[Row], by: By) -> None:
+    """Columns as in JSON, the interval in two; an unknown figure is an empty cell."""
+    names = by.split("-")
+    ends = ("interval_low", "interval_high")
+    data = [row_data(row, by) for row in made]
+    for each in data:
+        each.pop("trend")
+        each |= dict(zip(ends, each.pop("interval") or (None, None), strict=True))
+    empty = row_data(replace(total([]), key=("",) * len(names)), by)
+    columns = [*(k for k in empty if k not in ("interval", "trend")), *ends]
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(data)
 
 
 def _repository(wanted: str | None, config: settings.Settings) -> str | None:
@@ -159,21 +183,28 @@ def _repository(wanted: str | None, config: settings.Settings) -> str | None:
     return find(Path(wanted).absolute(), config).id
 
 
-def _refuse_unknown(
-    memory: Memory, dimension: str | None, repository: str | None, repo: str | None
-) -> None:
+def _refuse_unknown(memory: Memory, filters: Filters, repo: str | None) -> None:
     """Raises UsageError when a filter names something that memory has never seen."""
+    from acr.agents import ADAPTERS
+    from acr.agents.profiles import load_all
     from acr.nouns import DIMENSIONS
 
-    everything = memory.statistics()
-    dimensions = {*DIMENSIONS, *(s.dimension for s in everything)}
-    if dimension is not None and dimension not in dimensions:
-        raise UsageError(
-            f"--dimension {dimension}: no such dimension; {_near(dimension, dimensions)}"
-        )
-    repositories = {s.repository for s in everything}
-    if repository is not None and everything and repository not in repositories:
-        hint = "acr has not worked there yet" if repository != repo else _near(repo, repositories)
+    more: dict[str, Callable[[], Iterable[str]]] = {
+        "agent": lambda: ADAPTERS,
+        "dimension": lambda: DIMENSIONS,
+        "profile": load_all,
+    }
+    for name in ("agent", "dimension", "language", "profile"):
+        value = getattr(filters, name)
+        seen = memory.values(name) if value is not None else []
+        known = {*seen, *more.get(name, tuple)()}
+        if value is not None and known and value not in known:
+            what = "kind of request" if name == "dimension" else name
+            raise UsageError(f"--{name} {value}: no such {what}; {_near(value, known)}")
+    repositories = memory.values("repository") if filters.repository is not None else []
+    if repositories and filters.repository not in repositories:
+        own = filters.repository != repo
+        hint = "acr has not worked there yet" if own else _near(repo or "", repositories)
         raise UsageError(f"--repo {repo}: nothing is known of it; {hint}")
 
 
@@ -183,57 +214,93 @@ def _near(name: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}?" if near else "known: " + ", ".join(known[:10])
 
 
-def _data(row: Row, by: By) -> dict[str, Any]:
-    """A row as JSON data with stable keys; unknown is null."""
-    names = by.split("-")
-    return {
-        **(dict(zip(names, row.key, strict=True)) if row.key else {}),
-        "attempts": row.attempts,
-        "n": row.n,
-        "wins": row.wins,
-        "losses": row.losses,
-        "unverified": row.unverified,
-        "win_rate": row.wins / row.n if row.n else None,
-        "interval": row.interval if row.n else None,
-        "cost_usd": row.cost if row.cost_known else None,
-        "cost_known": row.cost_known,
-        "cost_per_win_usd": row.cost_per_win,
-        "mean_time_s": row.duration / row.attempts if row.duration else None,
-        "tokens": row.tokens,
-        "last": row.last or None,
-    }
+def _savings(
+    memory: Memory, filters: Filters, found: Sequence[Try], name: str | None
+) -> Savings | None:
+    """Against the baseline called `name`; None without one, or without anything to compare.
+
+    A profile's figures are those of all time and of all that the other filters leave. Raises
+    UsageError for a baseline that is none.
+    """
+    from acr.memory import summary
+
+    if name == NONE:
+        return None
+    wider = replace(filters, since=None, agent=None, profile=None)
+    everything = found if wider == filters else memory.tries(wider)
+    before: list[Try] = []
+    if name == "last-month":
+        start = filters.since or time.time() - summary.MONTH
+        found = [t for t in found if t.started and t.started >= start]
+        wider = replace(wider, since=start - summary.MONTH)
+        before = [t for t in memory.tries(wider) if t.started and t.started < start]
+    against = summary.baseline(name or DEFAULT, everything, before)
+    if against is None:
+        if name and name not in BASELINES:
+            known = [*BASELINES, NONE, *memory.values("profile")]
+            raise UsageError(f"--baseline {name}: no attempts of it; {_near(name, known)}")
+        return None
+    if name is None and len(against.costs) < FEW:
+        return None
+    return summary.savings(found, against)
 
 
-def _table(found: Sequence[Statistic], by: By) -> Table:
+def _table(made: Sequence[Row], found: Sequence[Try], by: By, sort: Sort, limit: int) -> Table:
     """One line per row; a model's dimensions are set in below the model."""
-    from acr.cli.console import clean, table
+    from acr.cli.console import clean, out, table
+    from acr.memory import summary
 
-    figures = ("won", "win rate", "unverified", "cost/win", "time")
+    wide = out().width >= WIDE
+    figures: tuple[str, ...] = ("won", "win rate", "unverified", "cost/win", "time")
+    if wide:
+        figures = (*figures[:2], "trend", *figures[2:], "tries/win", "explored")
     shown = table(by.replace("-", " / "), *figures, right=figures)
     for column in shown.columns[1:]:
         column.no_wrap = True
+    most = limit or len(made)
     if by != "model-dimension":
-        for row in rows(found, by):
-            shown.add_row(clean(row.key[0] or UNKNOWN), *_figures(row))
+        for row in made[:most]:
+            shown.add_row(clean(row.key[0] or UNKNOWN), *_figures(row, wide))
         return shown
-    for model in rows(found, "model"):
-        shown.add_row(clean(model.key[0] or UNKNOWN), *_figures(model), style="bold")
-        for row in rows(found, by):
-            if row.key[0] == model.key[0]:
-                shown.add_row(f"  {clean(row.key[1])}", *_figures(row))
+    below: dict[str, list[Row]] = {}
+    for row in made:
+        below.setdefault(row.key[0], []).append(row)
+    for model in summary.rows(found, "model", sort):
+        if most <= 0:
+            break
+        name = model.key[0]
+        shown.add_row(clean(name or f"model {UNKNOWN}"), *_figures(model, wide), style="bold")
+        for row in below[name][:most]:
+            shown.add_row(f"  {clean(row.key[1])}", *_figures(row, wide))
+        most -= len(below[name])
     return shown
 
 
-def _figures(row: Row) -> tuple[str, ...]:
+def _figures(row: Row, wide: bool) -> tuple[str, ...]:
     from acr.cli import words
 
-    return (
+    tries = row.tries_per_win
+    cells = [
         f"{row.wins}/{row.n}",
         words.rate(row.wins, row.n, *row.interval),
         str(row.unverified or "-"),
         _cost(row),
-        words.span(row.duration / row.attempts) if row.duration else "unknown",
-    )
+        UNKNOWN if row.median_time is None else words.span(row.median_time),
+    ]
+    if wide:
+        cells.insert(2, _sparks(row.trend))
+        cells += ["-" if tries is None else f"{tries:.1f}", _share(row.exploration)]
+    return tuple(cells)
+
+
+def _sparks(trend: Iterable[float | None]) -> str:
+    """One mark per span of time, from no win to only wins; a dot where nothing was verified."""
+    top = len(SPARKS) - 1
+    return "".join("·" if rate is None else SPARKS[round(rate * top)] for rate in trend)
+
+
+def _share(share: float | None) -> str:
+    return UNKNOWN if share is None else f"{100 * share:.0f} %"
 
 
 def _cost(row: Row) -> str:
@@ -241,27 +308,81 @@ def _cost(row: Row) -> str:
     from acr.cli.live import money
 
     if not row.cost_known:
-        return "unknown"
+        return UNKNOWN
+    plan = {0: "", row.attempts: " plan"}.get(row.plan, " part plan")
     if not row.wins:
         return "no win"
-    return ("" if row.cost_per_win is not None else "≥ ") + money(row.cost / row.wins)
+    return ("" if row.cost_per_win is not None else "≥ ") + money(row.cost / row.wins) + plan
 
 
-def _summary(total: Row) -> list[str]:
+def _below(
+    all_: Row, leading: Sequence[Leader], compared: Savings | None, hidden: int
+) -> list[str]:
+    """What stands below the table."""
+    lines = [f"{_count(hidden, 'more row')}; --limit 0 shows all"] if hidden > 0 else []
+    lines += _summary(all_)
+    if compared and compared.saved is not None:
+        lines.append(_saved(compared))
+    lines += _leading(leading)
+    lines.append(
+        "[95 % Wilson interval] · cost/win: all attempts and judging ÷ wins · time: median"
+    )
+    return lines
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def _summary(all_: Row) -> list[str]:
     from acr.cli import words
     from acr.cli.live import money
 
-    def count(n: int, what: str) -> str:
-        return f"{n} {what}{'' if n == 1 else 's'}"
-
-    known, unknown = total.cost_known, total.attempts - total.cost_known
-    judged = f"{total.wins} won, {total.losses} lost, {total.unverified} unverified"
-    rate = words.rate(total.wins, total.n, *total.interval)
-    cost = f"cost {money(total.cost if known else None)}"
+    known, unknown = all_.cost_known, all_.attempts - all_.cost_known
+    judged = f"{all_.wins} won, {all_.losses} lost, {all_.unverified} unverified"
+    rate = words.rate(all_.wins, all_.n, *all_.interval)
+    explored = f"{_share(all_.exploration)} explored"
+    cost = f"cost {money(all_.cost if known else None)}"
+    if all_.plan:
+        cost += f", of {_count(all_.plan, 'attempt')} on a plan the list price"
     if known and unknown:
-        cost += f", and {count(unknown, 'attempt')} of unknown cost, which ≥ leaves out"
-    return [
-        f"{count(total.attempts, 'attempt')}: {judged} · {rate}",
-        cost,
-        "[95 % Wilson interval] · cost/win: all attempts ÷ wins · time: mean",
-    ]
+        cost += f", and {_count(unknown, 'attempt')} of unknown cost, which ≥ leaves out"
+    tries, runs = _count(all_.attempts, "attempt"), _count(all_.runs, "run")
+    return [f"{tries} in {runs}: {judged} · {rate} · {explored}", cost]
+
+
+def _saved(found: Savings) -> str:
+    """`saved $1.20 [-0.40 to 2.80] against always x, one try (12 attempts): ...`, or spent more."""
+    from acr.cli.live import money
+
+    saved = found.saved or 0.0
+    text = f"saved {money(saved)}" if saved >= 0 else f"spent {money(-saved)} more"
+    text += _between(found.interval) + f" {'against' if saved >= 0 else 'than'} {found.label}"
+    if found.wins is not None:
+        more = "more" if found.wins >= 0 else "fewer"
+        text += f", with {abs(found.wins):.1f} {more} wins"
+        text += _between(found.wins_interval) + f" of {found.verified}"
+    left = f"; {_count(found.left_out, 'run')} of unknown cost left out" if found.left_out else ""
+    return f"{text} ({_count(found.runs, 'run')}, delta method{left})"
+
+
+def _between(interval: tuple[float, float] | None) -> str:
+    if interval is None:
+        return " [no interval: too few]"
+    low, high = (0.0 if abs(end) < 0.005 else end for end in interval)
+    return f" [{low:.2f} to {high:.2f}]"
+
+
+def _leading(leading: Sequence[Leader]) -> list[str]:
+    """Who leads where, only where that is more than chance."""
+    sure = [one for one in leading if one.significant]
+    if not any(one.compared for one in leading):
+        return []
+    if not sure:
+        return ["no model leads a kind of request by more than chance (Fisher's exact test, Holm)"]
+    told = ", ".join(f"{s.dimension} {s.model} {s.wins}/{s.n} (p {_p(s.p or 0.0)})" for s in sure)
+    return [f"leads by Fisher's exact test, Holm-corrected: {told}"]
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"

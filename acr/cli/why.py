@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +14,9 @@ from acr.errors import AcrError
 from acr.nouns import Candidate, Decision, Outcome, Task
 
 __all__ = ["app", "explain"]
+
+FACTORS = (0.0, 0.1, 1.0, 10.0, 100.0)
+"""Weights of cost that are shown, as multiples; 0.1 and 10 are --prefer quality and cheap."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -55,17 +58,20 @@ def explain(task: Task, decision: Decision, outcome: Outcome | None = None) -> N
     _print_votes(decision)
     _print_neighbours(decision)
     _print_candidates(decision)
+    _print_elsewhere(decision)
     out().print(clean(_footer(decision)))
 
 
 def _as_json(decision: Decision, results: Mapping[str, Outcome]) -> dict[str, Any]:
     from acr.nouns import to_json
-    from acr.orchestrator.policy import replay
+    from acr.orchestrator.policy import replay, replayed
 
     outcome = results.get(decision.id)
     return {
         **to_json(decision),
         "replayed": replay(decision),
+        "replays_exactly": replayed(decision) == decision,
+        "at_other_prices": [to_json(point) for point in _elsewhere(decision)],
         "status": _status(outcome) if outcome else None,
         "cost_usd": outcome.cost if outcome else None,
     }
@@ -79,7 +85,9 @@ def _sentence(task: Task, decision: Decision) -> str:
     from acr.cli.live import money
 
     chosen, best = _candidate(decision, decision.chosen), decision.candidates[0]
-    cost = "at unknown cost" if chosen.cost is None else f"for about {money(chosen.cost)}"
+    cost = (
+        "at unknown cost" if chosen.cost is None else f"for about {money(chosen.cost, chosen.plan)}"
+    )
     after = f" after {', '.join(decision.tried)} failed" if decision.tried else ""
     text = (
         f"{chosen.profile} ({chosen.agent}/{chosen.model}) was chosen for this "
@@ -99,7 +107,8 @@ def _result(outcome: Outcome) -> str:
 
     judge = " (your verdict)" if outcome.human else ""
     reason = f": {outcome.verdict.reason}" if outcome.verdict.reason else ""
-    return f"It ended {_status(outcome)}{judge}{reason}; cost {money(outcome.cost)}."
+    cost = money(outcome.cost, outcome.attempt.plan)
+    return f"It ended {_status(outcome)}{judge}{reason}; cost {cost}."
 
 
 def _print_votes(decision: Decision) -> None:
@@ -146,7 +155,7 @@ def _print_candidates(decision: Decision) -> None:
         shown.add_row(
             clean(c.profile),
             _percent(c.expected),
-            money(c.cost),
+            money(c.cost, c.plan),
             f"{c.reward:.3f}",
             "" if c.excluded else _percent(c.propensity),
             clean(note),
@@ -156,11 +165,82 @@ def _print_candidates(decision: Decision) -> None:
         out().print("An unknown cost counts in the reward as the dearest known one of its tier.")
 
 
-def _footer(decision: Decision) -> str:
-    from acr.orchestrator.policy import replay
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What the same decision would have been had a dollar counted more, or less."""
 
-    again = replay(decision)
-    same = "to the same choice" if again == decision.chosen else f"to {again}: it was altered"
+    factor: float
+    """What the weight of cost is multiplied by."""
+    epsilon: tuple[float, float]
+    best: str
+    """The profile of the best reward."""
+    chosen: str
+    """The one that the same seed draws."""
+    expected: float
+    cost: float | None
+    propensity: float
+    """Its chance."""
+    plan: bool
+
+
+def _elsewhere(decision: Decision) -> list[Elsewhere]:
+    from acr.orchestrator.policy import replayed
+
+    found = []
+    for factor in FACTORS:
+        epsilon = (decision.epsilon[0], decision.epsilon[1] * factor)
+        again = replayed(decision, epsilon)
+        chosen = _candidate(again, again.chosen)
+        found.append(
+            Elsewhere(
+                factor,
+                epsilon,
+                again.candidates[0].profile,
+                again.chosen,
+                chosen.expected,
+                chosen.cost,
+                chosen.propensity,
+                chosen.plan,
+            )
+        )
+    return found
+
+
+def _print_elsewhere(decision: Decision) -> None:
+    """Nothing for older decisions, which lack what it takes, and where one could only be chosen."""
+    from acr.cli.console import clean, out, table
+    from acr.cli.live import money
+
+    if any(c.spread is None for c in decision.candidates):
+        return
+    if sum(not c.excluded for c in decision.candidates) < 2:
+        return
+    out().print("\nHad a dollar counted more or less, the same draw would have been")
+    figures = ("expected", "cost", "chance")
+    shown = table("cost counts", "best", "chosen", *figures, right=figures)
+    for point in _elsewhere(decision):
+        shown.add_row(
+            f"{point.factor:g} times" if point.factor != 1 else "as it did",
+            clean(point.best),
+            clean(point.chosen),
+            _percent(point.expected),
+            money(point.cost, point.plan),
+            _percent(point.propensity),
+        )
+    out().print(shown)
+
+
+def _footer(decision: Decision) -> str:
+    from acr.orchestrator.policy import replayed
+
+    again = replayed(decision)
+    same = "to the same choice"
+    if again.chosen != decision.chosen:
+        same = f"to {again.chosen}: it was altered"
+    elif again != decision:
+        same += ", but not to the same figures: it was altered, or made by another version"
+    elif all(c.spread is not None for c in decision.candidates):
+        same += ", bit for bit"
     state = f"memory {decision.snapshot} · seed {decision.seed}"
     return f"Decision {decision.id} · {state}, replays {same}"
 

@@ -73,3 +73,27 @@ def sessions(db: Database) -> None:
         " attempt TEXT, followed INTEGER NOT NULL DEFAULT 0)"
     )
     db.execute("CREATE INDEX turns_session ON turns (agent, session, started)")
+
+
+@steps()
+def spending(db: Database) -> None:
+    """What each call may cost and did cost; figures know what outlives a pruned attempt."""
+    for column in ("language TEXT", "explored INTEGER", "judging REAL"):
+        db.execute(f"ALTER TABLE figures ADD COLUMN {column}")
+    for table in ("attempts", "figures"):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN plan INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE decisions ADD COLUMN budget TEXT NOT NULL DEFAULT ''")
+    db.execute(
+        "UPDATE figures SET language = (SELECT language FROM tasks WHERE id = task),"
+        " explored = (SELECT d.explored FROM attempts a JOIN decisions d ON d.id = a.decision"
+        " WHERE a.id = attempt),"
+        " judging = (SELECT CASE WHEN total(json_type(s.value, '$.cost') = 'null') = 0"
+        " THEN total(json_extract(s.value, '$.cost')) END"
+        " FROM verdicts v, json_each(v.signals) s WHERE v.attempt = figures.attempt)"
+    )
+    db.execute(
+        "CREATE TABLE spending (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+        " task TEXT, profile TEXT, repository TEXT, purpose TEXT, created REAL, reserved REAL,"
+        " spent REAL, settled REAL, estimated INTEGER, plan INTEGER)"
+    )
+    db.execute("CREATE INDEX spending_created ON spending (created)")

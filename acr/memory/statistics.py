@@ -62,6 +62,13 @@ class Figures:
     """The verdict's strength; 1 for a person's, 0 when unverified."""
     handicap: float = 0.0
     """Added to the score of a try that followed failed ones; see Decision."""
+    language: str | None = None
+    explored: bool | None = None
+    """Whether it was chosen to learn of it; None when no decision is known."""
+    judging: float | None = 0.0
+    """USD that verifying it cost; None when unknown."""
+    plan: bool = False
+    """A subscription pays for it: its cost is what the list price would be."""
 
 
 def figures(outcome: Outcome) -> Figures:
@@ -85,6 +92,10 @@ def figures(outcome: Outcome) -> Figures:
         score={"pass": 1.0, "fail": 0.0}.get(human or "", verdict.score),
         weight=0.0 if status == "unverified" else strength,
         handicap=outcome.decision.handicap if outcome.decision else 0.0,
+        language=outcome.task.language,
+        explored=outcome.decision.explored if outcome.decision else None,
+        judging=verdict.cost,
+        plan=attempt.plan,
     )
 
 

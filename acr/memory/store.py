@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any
 
 from acr.errors import AcrError
-from acr.memory import driver, migrations, rows, statistics, vectors
+from acr.memory import driver, migrations, rows, statistics, summary, vectors
 from acr.memory.statistics import Figures
+from acr.memory.summary import Filters, Try
 from acr.nouns import (
     Attempt,
     Decision,
@@ -36,6 +37,7 @@ OVERSAMPLED = 2
 """Similar tasks read per neighbour wanted: some have no judged attempt."""
 SHORT = 200
 """Characters of a neighbour's prompt."""
+EVERYTHING = Filters()
 FORGOTTEN = "[forgotten]"
 """Stands for the prompt of a forgotten task in decisions that cite it."""
 
@@ -338,6 +340,16 @@ class Memory:
             asked = rows.plain(dimension), rows.plain(repository)
             return statistics.read(self.db, *asked, since)
 
+    def tries(self, filters: Filters = EVERYTHING) -> list[Try]:
+        """Each attempt in numbers, pruned ones included, in the order they were stored."""
+        with driver.speaking(self.path):
+            return summary.read(self.db, filters)
+
+    def values(self, name: str) -> list[str]:
+        """What attempts are known by under a name of Filters, such as "language"; sorted."""
+        with driver.speaking(self.path):
+            return summary.values(self.db, name)
+
     def totals(self) -> tuple[Statistic, ...]:
         """Sums by profile, model and dimension over all repositories, pruned attempts included."""
         with driver.speaking(self.path):
@@ -455,7 +467,11 @@ class Memory:
             statistics.add(self.db, attempt)
         else:
             task = rows.from_row(Task, self._one("tasks", "run", record.attempt.task))
-            outcome = Outcome(task, None, record.attempt, record.verdict, record.human)
+            decided = self.db.execute(
+                "SELECT * FROM decisions WHERE id = ?", (record.attempt.decision,)
+            ).fetchone()
+            decision = rows.from_row(Decision, decided) if decided else None
+            outcome = Outcome(task, decision, record.attempt, record.verdict, record.human)
             self._insert_outcome(_outcome_rows(_checked(outcome)))
         return True
 
@@ -683,6 +699,8 @@ def _checked(outcome: Outcome) -> Outcome:
         attempt = replace(attempt, cost=None, cost_source="")
     if not 0.0 <= attempt.duration < math.inf:
         attempt = replace(attempt, duration=0.0)
+    if not math.isfinite(attempt.started):
+        attempt = replace(attempt, started=0.0)
     return replace(outcome, attempt=attempt)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from acr.nouns import Price, Profile
+from acr.nouns import Decision, Price, Profile, Tier
 from acr.orchestrator import benchmark
 from acr.orchestrator.evidence import Evidence
 
-__all__ = ["assumed", "expected"]
+__all__ = ["assumed", "expected", "guess"]
 
 INPUT, CACHED_INPUT, OUTPUT = 35_000, 200_000, 2_500
 """Assumed tokens of an agent's run, until own outcomes tell: some fifteen requests, each of which
@@ -68,6 +68,20 @@ def _shrunk(sums: list[list[float]], to: float) -> float:
 def _run(price: Price) -> float:
     cached = price.input if price.cached_input is None else price.cached_input
     return (INPUT * price.input + CACHED_INPUT * cached + OUTPUT * price.output) / MILLION
+
+
+GUESSES: dict[Tier, float] = {"minimal": 0.05, "efficient": 0.15, "mid": 0.4, "frontier": 1.0}
+"""USD of one attempt by price class, where nothing else is known: only to be set aside."""
+
+
+def guess(decision: Decision, profile: Profile) -> float:
+    """USD to set aside for one attempt of unknown cost.
+
+    The dearest known cost among the candidates, or what the price class usually needs if that is
+    more: what is set aside should rather be too much.
+    """
+    known = [c.cost for c in decision.candidates if c.cost is not None]
+    return max(GUESSES[profile.tier], max(known, default=0.0))
 
 
 def assumed(profiles: tuple[Profile, ...], costs: Mapping[str, float | None]) -> dict[str, float]:

@@ -6,11 +6,22 @@ import hashlib
 import math
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from acr.errors import NothingAllowedError
-from acr.nouns import Candidate, Decision, Neighbour, Price, Profile, Task, Tried, pooled
+from acr.nouns import (
+    BudgetRole,
+    Candidate,
+    Decision,
+    Neighbour,
+    Price,
+    Profile,
+    Room,
+    Task,
+    Tried,
+    pooled,
+)
 from acr.orchestrator import benchmark, costs, escalation, exploration, rules
 from acr.orchestrator.calibration import NONE, Calibration
 from acr.orchestrator.evidence import Evidence, MemoryView, gather
@@ -18,7 +29,7 @@ from acr.orchestrator.rules import Allowed, Pins
 from acr.orchestrator.voters import wanted
 from acr.settings import OrchestratorSettings, Settings
 
-__all__ = ["decide", "replay"]
+__all__ = ["decide", "replay", "replayed"]
 
 FAMILIAR = 5
 """Attempts in the dimension from which a profile is not new any more."""
@@ -48,7 +59,7 @@ def decide(  # noqa: PLR0913  # what a choice depends on
     prices: Mapping[str, Price],
     pins: Pins = NO_PINS,
     tried: Sequence[Tried] = (),
-    spent: float = 0.0,
+    rooms: Sequence[Room] = (),
     seed: int | None = None,
     calibration: Calibration = NONE,
 ) -> Decision:
@@ -59,9 +70,9 @@ def decide(  # noqa: PLR0913  # what a choice depends on
     Profiles in `tried` failed at this task: they are out, what is expected of the rest is what
     those failures leave, and the score in the reward is what another try adds to the best one.
     The first try is drawn by how probable each profile is the best; the others take the best
-    reward. `spent` is the USD that earlier tries cost. Same memory, task and seed: same decision.
-    Raises NothingAllowedError when rules, budget or prospects leave nothing, UsageError for pins
-    that fit nothing.
+    reward. `rooms` are what the caps of the budget leave. Same memory, task and seed: same
+    decision. Raises NothingAllowedError when rules, budget or prospects leave nothing, UsageError
+    for pins that fit nothing.
     """
     allowed = rules.allowed(profiles, settings.pool, pins, [one.profile for one in tried])
     evidence = gather(task, profiles, memory, settings.orchestrator)
@@ -69,7 +80,8 @@ def decide(  # noqa: PLR0913  # what a choice depends on
     voters = wanted(settings.orchestrator)
     votes = tuple(calibration.vote(vote(evidence), tiers) for vote in voters)
     cost = costs.expected(evidence, prices)
-    allowed = rules.affordable(allowed, cost, settings.budget.per_run, spent)
+    plans = [p.name for p in profiles if p.plan]
+    allowed = rules.affordable(allowed, cost, rooms, settings.budget.at_cap, plans)
     epsilon = (settings.orchestrator.epsilon_score, settings.orchestrator.epsilon_cost)
     mean = {p.name: pooled(votes, p.name) for p in evidence.profiles}
     outlook = {name: (score, score) for name, (score, _) in mean.items()}
@@ -84,7 +96,8 @@ def decide(  # noqa: PLR0913  # what a choice depends on
         )
     width = settings.orchestrator.exploration
     settled = not tried and not evidence.changes
-    candidates = _with_propensities(candidates, evidence, width * epsilon[0], settled)
+    candidates = _with_propensities(_uncertain(candidates, evidence, width * epsilon[0], settled))
+    budget = _budget(candidates, allowed)
     seed = secrets.randbits(32) if seed is None else seed
     chosen = _draw(candidates, seed)
     return Decision(
@@ -95,19 +108,53 @@ def decide(  # noqa: PLR0913  # what a choice depends on
         candidates=candidates,
         votes=votes,
         neighbours=_shown(evidence),
-        rules=allowed.rules + _words(evidence, tried),
+        rules=allowed.rules + _words(evidence, tried) + budget[1],
         explored=chosen != best.profile,
         epsilon=epsilon,
         seed=seed,
         snapshot="+".join(filter(None, (memory.snapshot(), calibration.id))),
         tried=tuple(one.profile for one in tried),
         reason=_reason(chosen, best.profile, evidence, pins, tried),
+        budget=budget[0],
     )
 
 
 def replay(decision: Decision) -> str:
-    """The profile that the stored candidates, propensities and seed lead to."""
-    return _draw(decision.candidates, decision.seed)
+    """The profile that the stored candidates and seed lead to."""
+    return replayed(decision).chosen
+
+
+def replayed(decision: Decision, epsilon: tuple[float, float] | None = None) -> Decision:
+    """The decision made again from its own record, at other weights of score and cost if given.
+
+    Scores are pooled from the stored votes, and rewards, chances and the choice follow as they did;
+    after failed tries the scores are the stored ones. Older decisions lack what that needs: of them
+    only the choice is drawn again.
+    """
+    weights = epsilon or decision.epsilon
+    candidates = decision.candidates
+    if all(c.spread is not None for c in candidates):
+        again = (_rewarded(c, decision, weights) for c in candidates)
+        candidates = _with_propensities(_ranked(again))
+    chosen = _draw(candidates, decision.seed)
+    explored = chosen != candidates[0].profile
+    return replace(
+        decision, candidates=candidates, chosen=chosen, explored=explored, epsilon=weights
+    )
+
+
+def _rewarded(candidate: Candidate, decision: Decision, epsilon: tuple[float, float]) -> Candidate:
+    expected, strength = pooled(decision.votes, candidate.profile)
+    gain = expected
+    if decision.tried:
+        expected, gain = candidate.expected, candidate.gain or 0.0
+    reward = epsilon[0] * gain + epsilon[1] * (candidate.counted or 0.0)
+    return replace(candidate, expected=expected, strength=strength, gain=gain, reward=reward)
+
+
+def _ranked(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Allowed ones first, best reward first."""
+    return tuple(sorted(candidates, key=lambda c: (bool(c.excluded), -c.reward, c.profile)))
 
 
 def _candidates(
@@ -138,9 +185,12 @@ def _candidates(
                 reward=epsilon[0] * gain + epsilon[1] * counted[name],
                 propensity=0.0,
                 excluded=allowed.excluded.get(name, ""),
+                plan=profile.plan,
+                gain=gain,
+                counted=counted[name],
             )
         )
-    return tuple(sorted(made, key=lambda c: (bool(c.excluded), -c.reward, c.profile)))
+    return _ranked(made)
 
 
 def _outlook(
@@ -160,29 +210,39 @@ def _outlook(
     }
 
 
-def _with_propensities(
+def _uncertain(
     candidates: tuple[Candidate, ...], evidence: Evidence, width: float, settled: bool
 ) -> tuple[Candidate, ...]:
+    """Each candidate with how uncertain it is, `width` times the posterior's standard deviation,
+    and how new, in proportion to 1 - n / FAMILIAR."""
+    share = min(1.0, FLOOR * width / DEFAULT_WIDTH)
+    return tuple(
+        replace(
+            c,
+            spread=width * _deviation(c, evidence, settled),
+            novelty=share * max(0.0, 1 - evidence.dimension[c.profile].n / FAMILIAR),
+        )
+        for c in candidates
+    )
+
+
+def _with_propensities(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     """The chance that each candidate is picked.
 
-    That is how probable it is that its reward is the best, with `width` times the posterior's
-    standard deviation; and new profiles get a little more, which fades as they become familiar,
-    in proportion to novelty (1 - n / FAMILIAR) and exp(-lost reward / TEMPERATURE).
+    That is how probable it is that its reward is the best, given its spread; and new profiles get
+    a little more, which fades as they become familiar, in proportion to novelty and
+    exp(-lost reward / TEMPERATURE).
     """
     open_ = [c for c in candidates if not c.excluded]
-    spread = [width * _deviation(c, evidence, settled) for c in open_]
+    spread = [c.spread or 0.0 for c in open_]
     chances = exploration.chances([c.reward for c in open_], spread)
-    novelty = [max(0.0, 1 - evidence.dimension[c.profile].n / FAMILIAR) for c in open_]
-    weights = [
-        new * math.exp((c.reward - open_[0].reward) / TEMPERATURE) if c is not open_[0] else 0.0
-        for new, c in zip(novelty, open_, strict=True)
-    ]
+    weights = [c.novelty * math.exp((c.reward - open_[0].reward) / TEMPERATURE) for c in open_[1:]]
     total = math.fsum(weights)
-    floor = min(1.0, FLOOR * width / DEFAULT_WIDTH) * max(novelty[1:], default=0.0)
+    floor = max((c.novelty for c in open_[1:]), default=0.0)
     if total > 0 and floor > 0:
         chances = [
             (1 - floor) * chance + floor * weight / total
-            for chance, weight in zip(chances, weights, strict=True)
+            for chance, weight in zip(chances, [0.0, *weights], strict=True)
         ]
     given = dict(zip((c.profile for c in open_), chances, strict=True))
     return tuple(replace(c, propensity=given.get(c.profile, 0.0)) for c in candidates)
@@ -213,6 +273,19 @@ def _draw(candidates: Sequence[Candidate], seed: int) -> str:
         if point < 0:
             return candidate.profile
     return candidates[0].profile
+
+
+def _budget(
+    candidates: Sequence[Candidate], allowed: Allowed
+) -> tuple[BudgetRole, tuple[str, ...]]:
+    """(whether the budget made the choice, what it took away that looked better)."""
+    if allowed.exceeded:
+        return "exceeded", ()
+    best = max((c for c in candidates if c.profile in allowed.dear),
+               key=lambda c: c.reward, default=None)  # fmt: skip
+    if best is None or best.reward <= candidates[0].reward:
+        return "", ()
+    return "decided", (f"the budget decided: without it {best.profile} would look best",)
 
 
 def _words(evidence: Evidence, tried: Sequence[Tried]) -> tuple[str, ...]:

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from acr.errors import NothingAllowedError, UsageError
-from acr.nouns import Profile, Tier
+from acr.errors import BudgetError, NothingAllowedError, UsageError
+from acr.nouns import Profile, Room, Tier
 from acr.orchestrator import benchmark
-from acr.settings import PoolSettings
+from acr.settings import AtCap, PoolSettings
 
 __all__ = ["Allowed", "Pins", "affordable", "allowed", "with_pinned_model"]
 
@@ -37,6 +37,10 @@ class Allowed:
     """Every other profile, with the reason."""
     rules: tuple[str, ...]
     """The rules that applied, in words."""
+    dear: tuple[str, ...] = ()
+    """Profiles that the budget alone took out."""
+    exceeded: bool = False
+    """A cap is reached, and the cheapest profile goes on all the same."""
 
 
 def with_pinned_model(profiles: Sequence[Profile], pins: Pins) -> tuple[Profile, ...]:
@@ -103,34 +107,81 @@ def allowed(
 
 
 def affordable(
-    rules: Allowed, costs: Mapping[str, float | None], budget: float | None, spent: float
+    rules: Allowed,
+    costs: Mapping[str, float | None],
+    rooms: Sequence[Room],
+    at_cap: AtCap = "stop",
+    plans: Collection[str] = (),
 ) -> Allowed:
-    """Takes out what is expected to cost more than is left of the budget (USD).
+    """Takes out what is expected to cost more than a cap leaves (USD).
 
-    An unknown cost is not held against a profile, but said. Raises NothingAllowedError.
+    An unknown cost is not held against a profile while something is left, but said; profiles in
+    `plans` cost no money. Where nothing remains, `at_cap` cheapest leaves the cheapest, beyond
+    the cap. Raises BudgetError.
     """
-    if budget is None:
+    if not rooms:
         return rules
-    left = budget - spent
-    if left <= 0 < spent:
-        raise NothingAllowedError(f"the budget of ${budget:.2f} is spent (${spent:.2f})")
-    dear = {n: c for n in rules.names if (c := costs[n]) is not None and c > left}
+    tightest: dict[str, Room] = {}
+    for name in rules.names:
+        own = [room for room in rooms if room.profile in ("", name)]
+        if own and name not in plans:
+            tightest[name] = min(own, key=lambda room: room.left)
+    dear = {n: r for n, r in tightest.items() if _too_dear(costs[n], r.left)}
     names = tuple(n for n in rules.names if n not in dear)
     if not names:
-        least = min(dear.values())
-        raise NothingAllowedError(
-            f"the ${left:.2f} left of the ${budget:.2f} budget pays for no allowed profile "
-            f"(cheapest: ${least:.2f} expected); raise --budget or pin a cheaper --profile"
-        )
-    words = [f"budget: ${left:.2f} left, {len(dear)} of {len(rules.names)} profiles too dear"]
-    if unknown := [n for n in names if costs[n] is None]:
+        return _beyond(rules, costs, dear, at_cap)
+    words = []
+    for room in dict.fromkeys(tightest.values()):
+        out = sum(n in dear for n, r in tightest.items() if r == room)
+        of = "" if room.period == "run" else f" of ${room.limit:.2f} {room.words}"
+        held = sum(r == room for r in tightest.values())
+        words.append(f"budget: ${room.left:.2f} left{of}, {out} of {held} profiles too dear")
+    if unknown := [n for n in names if n in tightest and costs[n] is None]:
         words.append(f"cost unknown, so not held against the budget: {', '.join(unknown)}")
-    too_dear = {n: f"${c:.2f} expected, ${left:.2f} left" for n, c in dear.items()}
+    too_dear = {n: _dearness(costs[n], r) for n, r in dear.items()}
     return replace(
         rules,
         names=names,
         excluded={**rules.excluded, **too_dear},
         rules=(*rules.rules, *words),
+        dear=tuple(dear),
+    )
+
+
+def _too_dear(cost: float | None, left: float) -> bool:
+    return left <= 0 if cost is None else cost > left
+
+
+def _dearness(cost: float | None, room: Room) -> str:
+    expected = "cost unknown" if cost is None else f"${cost:.2f} expected"
+    return f"{expected}, ${room.left:.2f} left"
+
+
+def _beyond(
+    rules: Allowed, costs: Mapping[str, float | None], dear: Mapping[str, Room], at_cap: AtCap
+) -> Allowed:
+    """The cheapest profile where `at_cap` lets it go on. Raises BudgetError."""
+    known = {n: c for n in dear if (c := costs[n]) is not None}
+    cheapest = min(known, key=lambda n: (known[n], n), default="")
+    room = dear[cheapest] if cheapest else min(dear.values(), key=lambda r: r.left)
+    if room.left <= 0 < room.spent:
+        text = room.spent_words
+    else:
+        least = f"${known[cheapest]:.2f} expected" if cheapest else "its cost is unknown"
+        text = (
+            f"the ${room.left:.2f} left of the {room.name} pays for no allowed profile "
+            f"(cheapest: {least})"
+        )
+    if at_cap != "cheapest" or not cheapest:
+        raise BudgetError(f"{text}; raise {room.remedy}, or pin a cheaper --profile")
+    excluded = {n: _dearness(costs[n], r) for n, r in dear.items() if n != cheapest}
+    return replace(
+        rules,
+        names=(cheapest,),
+        excluded={**rules.excluded, **excluded},
+        rules=(*rules.rules, f"{text}; budget.at_cap leaves the cheapest, {cheapest}"),
+        dear=tuple(excluded),
+        exceeded=True,
     )
 
 

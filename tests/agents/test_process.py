@@ -347,11 +347,25 @@ PAID = Profile("p", "fake", "fake-model", "mid", price=Price(input=3, output=5))
         (PAID, Report("done", usage=USED, cost=0.5), (8.0, "override")),
         (PAID, Report("done"), (None, "")),
         (PROFILE, Report("done", usage=USED), (None, "")),
-        (PROFILE, Report("done", usage=USED, model="gpt-5.5"), (35.0, "price table")),
+        (PROFILE, Report("done", usage=USED, model="claude-opus-5-5"), (24.0, "price table")),
+        (
+            PROFILE,
+            Report("done", usage=USED, model="gpt-5.5"),
+            (35.0, "price table, long requests at the usual rate"),
+        ),
+        (
+            PROFILE,
+            Report(
+                "done", usage=USED, model="gpt-5.5", requests=(("gpt-5.5", USED), ("other", USED))
+            ),
+            (55.0, "price table"),
+        ),
         (
             PAID,
-            Report("done", usage=USED + USED, by_model={"fake-model": USED, "gpt-5.5": USED}),
-            (43.0, "override"),
+            Report(
+                "done", usage=USED + USED, by_model={"fake-model": USED, "claude-opus-5-5": USED}
+            ),
+            (32.0, "override"),
         ),
         (PAID, Report("done", usage=USED, by_model={"fake-model": USED, "?": USED}), (None, "")),
     ],

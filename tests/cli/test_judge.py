@@ -111,7 +111,7 @@ def test_a_time_that_was_not_reported_is_unknown(capsys: pytest.CaptureFixture[s
     assert run(["feedback", record(), "--score", "1"]) == 0
     assert run(["stats", "--json"]) == 0
     shown = capsys.readouterr().out
-    assert json.loads(shown[shown.index("{") :])["total"]["mean_time_s"] is None
+    assert json.loads(shown[shown.index("{") :])["total"]["median_time_s"] is None
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 
 import pytest
 
 from acr import loop, settings
 from acr.cli.main import run
-from acr.nouns import Attempt, Decision, Outcome, Price, Task, Tried, Verdict, VerdictStatus
-from acr.orchestrator.policy import decide
-from acr.settings import BudgetSettings, OrchestratorSettings, Settings
+from acr.errors import NothingAllowedError
+from acr.nouns import (
+    Attempt,
+    Decision,
+    Outcome,
+    Price,
+    Room,
+    Task,
+    Tried,
+    Verdict,
+    VerdictStatus,
+    to_json,
+)
+from acr.orchestrator.policy import decide, replayed
+from acr.settings import OrchestratorSettings, Settings
 from tests.orchestrator.fakes import FakeMemory, Row, profile, task
 
 PROFILES = (profile("opus", "claude-opus-4-6"), profile("cheap", "MiniMax-M2.7"), profile("new"))
@@ -21,15 +34,14 @@ SIMILAR = [Row("opus", float(i > 2), task=f"old{i}", vector=(0.9, 0.1)) for i in
 
 
 def decision(exploration: float = 0.0, seed: int = 1, tried: tuple[str, ...] = ()) -> Decision:
-    config = Settings(
-        orchestrator=OrchestratorSettings(exploration=exploration), budget=BudgetSettings(50.0)
-    )
+    config = Settings(orchestrator=OrchestratorSettings(exploration=exploration))
     return decide(
         ASKED,
         PROFILES,
         FakeMemory(SIMILAR),
         config,
         prices=PRICES,
+        rooms=[Room("budget.per_run", "run", 50.0, 0.0)],
         tried=[Tried(name, 0.0) for name in tried],
         seed=seed,
     )
@@ -114,6 +126,101 @@ def test_json_replays_each_decision(capsys: pytest.CaptureFixture[str]) -> None:
     assert [d["chosen"] for d in data["decisions"]] == [d["replayed"] for d in data["decisions"]]
     assert data["decisions"][0]["status"] == "fail"
     assert data["decisions"][1]["tried"] == ["opus"]
+
+
+def anything(rng: random.Random) -> Decision:
+    """A decision on a memory, a pool, prices, caps and failures that are drawn."""
+    models = ("claude-opus-4-6", "MiniMax-M2.7", "gpt-5.5", "no-such-model")
+    pool = tuple(profile(f"p{i}", rng.choice(models)) for i in range(rng.randint(1, 12)))
+    names = [p.name for p in pool]
+    rows = [
+        Row(
+            rng.choice(names),
+            rng.random(),
+            dimension=rng.choice(("bug_fixing", "algorithm")),
+            task=f"old{rng.randrange(20)}",
+            vector=(rng.random(), rng.random()),
+            weight=rng.choice((0.0, 0.5, 1.0)),
+            cost=rng.choice((None, rng.random())),
+        )
+        for _ in range(rng.randrange(60))
+    ]
+    tried = rng.sample(names, rng.randint(0, min(2, len(names) - 1)))
+    return decide(
+        replace(ASKED, id=f"t{rng.getrandbits(40):x}", confidence=rng.random()),
+        pool,
+        FakeMemory(rows),
+        Settings(
+            orchestrator=OrchestratorSettings(
+                epsilon_score=rng.choice((1.0, 0.7)),
+                epsilon_cost=-rng.random(),
+                exploration=rng.choice((0.0, 0.35, 1.0)),
+            )
+        ),
+        prices={n: Price(rng.random(), 5 * rng.random()) for n in names if rng.random() < 0.7},
+        rooms=[Room("budget.per_day", "day", 90.0, rng.random())] * rng.randrange(2),
+        tried=[Tried(name, rng.choice((None, 0.0, 0.3))) for name in tried],
+        seed=rng.getrandbits(32),
+    )
+
+
+def test_a_hundred_stored_decisions_are_made_again_bit_for_bit() -> None:
+    rng, stored = random.Random(7), 0
+    with loop.open_memory(settings.load()) as memory:
+        while stored < 100:
+            try:
+                made = anything(rng)
+            except NothingAllowedError:  # no try was worth its cost
+                continue
+            memory.add_task(replace(ASKED, id=made.task))
+            memory.add_decision(made)
+            stored += 1
+            read = memory.decision(made.id)
+            assert read == made
+            assert replayed(read) == made
+            assert to_json(replayed(read)) == to_json(made)
+            free = replayed(read, (read.epsilon[0], 0.0)).candidates[0]
+            assert free.gain == max(c.gain or 0.0 for c in read.candidates if not c.excluded)
+
+
+def test_what_other_prices_would_have_led_to_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    store(decision())
+    shown = said(capsys)
+    assert "Had a dollar counted more or less" in shown
+    assert "replays to the same choice, bit for bit" in shown
+    found = json.loads(said(capsys, "--json"))["decisions"][0]
+    assert found["replays_exactly"] is True
+    points = {p["factor"]: p["best"] for p in found["at_other_prices"]}
+    assert (points[0.0], points[1.0], points[100.0]) == ("opus", "opus", "cheap")
+
+
+def test_an_older_decision_is_drawn_again_only(capsys: pytest.CaptureFixture[str]) -> None:
+    made = decision()
+    older = tuple(replace(c, spread=None, gain=None, counted=None) for c in made.candidates)
+    store(replace(made, candidates=older))
+    shown = said(capsys)
+    assert "replays to the same choice" in shown
+    assert "bit for bit" not in shown
+    assert "Had a dollar" not in shown
+
+
+def test_figures_that_were_altered_are_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    made = decision()
+    first, *rest = made.candidates
+    store(replace(made, candidates=(replace(first, expected=0.99), *rest)))
+    assert "not to the same figures" in said(capsys)
+
+
+@pytest.mark.parametrize("prompt", ["\u05e9\u05dc\u05d5\u05dd \u202e fix", "x" * 1_000_000, ""])
+def test_odd_prompts_of_similar_tasks_are_shown(
+    prompt: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = decision()
+    near = replace(made.neighbours[0], prompt=prompt)
+    store(replace(made, neighbours=(near,)))
+    shown = said(capsys)
+    assert "\u202e" not in shown
+    assert len(shown) < 20_000
 
 
 def test_a_decision_that_was_altered_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:

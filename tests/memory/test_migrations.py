@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def path(tmp_path: Path) -> Path:
 def later(*more: str, breaks: bool = False) -> Migrations:
     """The shipped steps and one that runs the statements of `more`."""
     made = Migrations("acr")
-    for step in steps._migrations:
+    for step in steps.pending(Database(memory=True)):
         made(name=step.name)(step.fn)
 
     @made()
@@ -54,12 +55,38 @@ def test_an_older_file_is_backed_up_and_upgraded(path: Path) -> None:
         migrate(memory.db, path, VERSION + 1, lambda: later("ALTER TABLE tasks ADD COLUMN more"))
         assert memory.db.execute("SELECT more FROM tasks").fetchall()
         names = [row["name"] for row in memory.db.execute("SELECT name FROM _sqlite_migrations")]
-        assert set(names) == {*(step.name for step in steps._migrations), "second_step"}
+        shipped = [step.name for step in steps.pending(Database(memory=True))]
+        assert sorted(names) == sorted([*shipped, "second_step"])
     (backup,) = path.parent.glob(f"memory.db.schema-{VERSION}.*")
     assert backup.stat().st_mode & 0o077 == 0
     with Memory.open(backup) as older:
         assert older.outcomes("t1")
         assert older.check() == []
+
+
+def test_figures_of_older_files_learn_what_summaries_need(path: Path) -> None:
+    """Language, exploration and the judge's cost are read from what is still there."""
+    dear = outcome(task("t1", language="go"))
+    paid = tuple(replace(s, cost=0.125) for s in dear.verdict.signals)
+    unknown = tuple(replace(s, cost=None) for s in dear.verdict.signals)
+    with Memory.open(path) as memory:
+        memory.add_outcome(replace(dear, verdict=replace(dear.verdict, signals=paid)))
+        other = outcome(task("t2"))
+        memory.add_outcome(replace(other, verdict=replace(other.verdict, signals=unknown)))
+        expected = memory.tries()
+        for column in ("language", "explored", "judging", "plan"):
+            memory.db.execute(f"ALTER TABLE figures DROP COLUMN {column}")
+        memory.db.execute("ALTER TABLE attempts DROP COLUMN plan")
+        memory.db.execute("ALTER TABLE decisions DROP COLUMN budget")
+        memory.db.execute("DROP TABLE spending")
+        memory.db.execute("DELETE FROM _sqlite_migrations WHERE name = 'spending'")
+        memory.db.execute("PRAGMA user_version = 2")
+    with Memory.open(path) as memory:
+        assert memory.tries() == expected
+        assert [(t.language, t.explored, t.paid) for t in expected] == [
+            ("go", 1, 0.625),
+            ("python", 1, None),
+        ]
 
 
 def test_a_step_that_breaks_leaves_the_older_file(path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acr.errors import NothingAllowedError
-from acr.nouns import Candidate, Decision, Price, Profile, Task, Tried, from_json, to_json
+from acr.nouns import Candidate, Decision, Price, Profile, Room, Task, Tried, from_json, to_json
 from acr.orchestrator.policy import decide, replay
 from acr.orchestrator.rules import Pins
 from acr.settings import BudgetSettings, OrchestratorSettings, Settings
@@ -28,7 +28,7 @@ def choose(
     prices: dict[str, Price] | None = None,
     pins: Pins | None = None,
     tried: tuple[str, ...] = (),
-    spent: float = 0.0,
+    rooms: tuple[Room, ...] = (),
     seed: int | None = 7,
     profiles: tuple[Profile, ...] = (A, B, C),
 ) -> Decision:
@@ -40,7 +40,7 @@ def choose(
         prices=prices or {},
         pins=pins or Pins(),
         tried=[Tried(name, 0.0) for name in tried],
-        spent=spent,
+        rooms=rooms,
         seed=seed,
     )
 
@@ -157,13 +157,37 @@ def test_it_stops_when_no_further_profile_is_worth_its_cost() -> None:
         choose(prices=prices, tried=("a",))
 
 
+HALF_A_DOLLAR = (Room("budget.per_run", "run", 1.0, 0.5),)
+
+
 def test_a_profile_dearer_than_the_budget_left_is_excluded() -> None:
-    settings = replace(GREEDY, budget=BudgetSettings(per_run=1.0))
     prices = {"a": Price(input=50.0, output=50.0), "b": ONE_USD}
-    decision = choose(prices=prices, settings=settings, spent=0.5)
+    decision = choose(prices=prices, rooms=HALF_A_DOLLAR)
     assert seen(decision, "a").excluded.endswith("$0.50 left")
     assert seen(decision, "a").propensity == 0
     assert any("cost unknown" in rule and "c" in rule for rule in decision.rules)
+
+
+def test_a_decision_says_when_the_budget_made_it() -> None:
+    dear = {"a": Price(input=5.0, output=25.0), "b": ONE_USD, "c": ONE_USD}
+    won = [Row("a", 1.0) for _ in range(40)]
+    tight = (Room("budget.per_day", "day", 5.0, 4.5),)
+    assert choose(*won, prices=dear).budget == ""
+    decided = choose(*won, prices=dear, rooms=tight)
+    assert decided.budget == "decided"
+    assert "the budget decided: without it a would look best" in decided.rules
+    cheapest = replace(GREEDY, budget=BudgetSettings(at_cap="cheapest"))
+    spent = (Room("budget.per_day", "day", 5.0, 5.5),)
+    exceeded = choose(*won, prices=dear, rooms=spent, settings=cheapest)
+    assert (exceeded.budget, exceeded.chosen) == ("exceeded", "b")
+
+
+def test_a_plan_is_marked_and_not_held_against_the_budget() -> None:
+    prices = {"a": Price(input=50.0, output=50.0)}
+    decision = choose(prices=prices, rooms=HALF_A_DOLLAR, profiles=(replace(A, plan=True),))
+    assert decision.chosen == "a"
+    assert seen(decision, "a").plan
+    assert seen(decision, "a").cost
 
 
 def test_an_unsure_dimension_mixes_in_the_runner_up() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from acr.errors import NothingAllowedError, UsageError
+from acr.errors import BudgetError, NothingAllowedError, UsageError
+from acr.nouns import Room
 from acr.orchestrator.rules import Allowed, Pins, affordable, allowed, with_pinned_model
 from acr.settings import PoolSettings
 from tests.orchestrator.fakes import profile
@@ -167,13 +168,18 @@ COSTS = {"a": 0.10, "b": 2.0, "c": None}
 THREE = Allowed(("a", "b", "c"), {}, ())
 
 
+def run_of(limit: float, spent: float = 0.0) -> Room:
+    return Room("budget.per_run", "run", limit, spent)
+
+
 def test_without_a_budget_every_cost_is_allowed() -> None:
-    assert affordable(THREE, COSTS, None, 100.0) is THREE
+    assert affordable(THREE, COSTS, ()) is THREE
 
 
 def test_what_costs_more_than_is_left_is_out_and_an_unknown_cost_is_said() -> None:
-    rules = affordable(THREE, COSTS, 1.0, 0.5)
+    rules = affordable(THREE, COSTS, [run_of(1.0, 0.5)])
     assert rules.names == ("a", "c")
+    assert rules.dear == ("b",)
     assert rules.excluded == {"b": "$2.00 expected, $0.50 left"}
     assert rules.rules == (
         "budget: $0.50 left, 1 of 3 profiles too dear",
@@ -181,16 +187,45 @@ def test_what_costs_more_than_is_left_is_out_and_an_unknown_cost_is_said() -> No
     )
 
 
+def test_the_tightest_cap_holds_and_that_of_a_profile_for_it_alone() -> None:
+    day = Room("budget.per_day", "day", 5.0, 2.0)
+    own = Room("budget.profiles.a.per_month", "month", 1.0, 0.95, "a")
+    rules = affordable(THREE, COSTS, [run_of(9.0), day, own])
+    assert rules.names == ("b", "c")
+    assert rules.rules[:2] == (
+        "budget: $0.05 left of $1.00 a month for a, 1 of 1 profiles too dear",
+        "budget: $3.00 left of $5.00 a day, 0 of 2 profiles too dear",
+    )
+
+
 @pytest.mark.parametrize(
-    ("names", "budget", "spent", "words"),
+    ("names", "room", "words"),
     [
-        (("a", "b"), 0.05, 0.0, "pays for no allowed profile .cheapest: .0.10"),
-        (("a", "c"), 1.0, 1.0, "budget of .1.00 is spent"),
-        (("a", "b"), 0.0, 0.0, "pays for no allowed profile"),
+        (("a", "b"), run_of(0.05), "pays for no allowed profile .cheapest: .0.10 expected"),
+        (("a", "c"), run_of(1.0, 1.0), "budget of .1.00 a run is spent .*raise --budget"),
+        (("a", "b"), run_of(0.0), "pays for no allowed profile"),
+        (("c",), run_of(0.0), "its cost is unknown"),
+        (("a",), Room("budget.per_day", "day", 2, 3), "a day is spent .*raise budget.per_day"),
     ],
 )
 def test_a_budget_that_pays_for_nothing_is_named(
-    names: tuple[str, ...], budget: float, spent: float, words: str
+    names: tuple[str, ...], room: Room, words: str
 ) -> None:
-    with pytest.raises(NothingAllowedError, match=words):
-        affordable(Allowed(names, {}, ()), COSTS, budget, spent)
+    with pytest.raises(BudgetError, match=words):
+        affordable(Allowed(names, {}, ()), COSTS, [room])
+    with pytest.raises(BudgetError, match=words):
+        affordable(Allowed(names, {}, ()), COSTS, [room], "ask")
+
+
+def test_at_the_cap_the_cheapest_may_go_on_where_the_settings_say_so() -> None:
+    rules = affordable(THREE, COSTS, [run_of(1.0, 1.5)], "cheapest")
+    assert (rules.names, rules.exceeded) == (("a",), True)
+    assert rules.excluded == {"b": "$2.00 expected, $0.00 left", "c": "cost unknown, $0.00 left"}
+    assert "is spent ($1.50, calls under way included); budget.at_cap leaves" in rules.rules[0]
+    with pytest.raises(BudgetError):
+        affordable(Allowed(("c",), {}, ()), COSTS, [run_of(1.0, 1.5)], "cheapest")
+
+
+def test_what_is_on_a_plan_or_free_goes_on_when_the_money_is_spent() -> None:
+    assert affordable(THREE, COSTS, [run_of(1.0, 1.0)], plans=["b"]).names == ("b",)
+    assert affordable(THREE, {**COSTS, "a": 0.0}, [run_of(1.0, 1.0)]).names == ("a",)

@@ -65,14 +65,7 @@ def serve(agent_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     def start(**script: Any) -> ModelServer:
         server = ModelServer(**script).start()
         running.append(server)
-        _codex(agent_home, server.url, monkeypatch)
-        _claude(agent_home, server.url, monkeypatch)
-        _opencode(agent_home, server.url, monkeypatch)
-        _gemini(agent_home, server.url, monkeypatch)
-        _qwen(agent_home)
-        monkeypatch.setenv("OPENAI_API_KEY", "dummy")
-        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
-        monkeypatch.setenv("OPENAI_API_BASE", f"{server.url}/v1")
+        point(agent_home, server.url, monkeypatch)
         return server
 
     yield start
@@ -110,6 +103,18 @@ def ask(folder: Path, tmp_path: Path) -> Ask:
 
 def quiet(_: Event) -> None:
     """Progress that nobody watches."""
+
+
+def point(home: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writes every agent's configuration, so that it calls the server at `url`."""
+    _codex(home, url, monkeypatch)
+    _claude(home, url, monkeypatch)
+    _opencode(home, url, monkeypatch)
+    _gemini(home, url, monkeypatch)
+    _qwen(home)
+    monkeypatch.setenv("OPENAI_API_KEY", "dummy")
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE"):
+        monkeypatch.setenv(name, f"{url}/v1")
 
 
 def _codex(home: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,9 @@ from statistics import fmean
 from typing import Any
 
 from acr.errors import AcrError
-from acr.nouns import Attempt, Signal, Task
+from acr.nouns import Attempt, Signal, Task, Usage
 
-__all__ = ["ANSWER", "CHANGE", "Judge", "Said", "rated"]
+__all__ = ["ANSWER", "CHANGE", "Judge", "Said", "expected", "rated"]
 
 MOST = 4
 """The best rating; the worst is 0."""
@@ -56,6 +56,11 @@ class Judge:
     """(prompt, a private copy of the tree) -> reply. Raises AcrError when there is none."""
     cap: int = 24_000
     """Characters of material that it is shown."""
+
+
+def expected(prompt: str) -> Usage:
+    """Tokens that one answer usually needs: an agent's own instructions, a look around, a line."""
+    return Usage(input=20_000 + len(prompt) // 3, cached_input=40_000, output=800)
 
 
 def rated(judge: Judge, task: Task, attempt: Attempt, patch: str, copy: Path) -> Signal:
