@@ -17,13 +17,15 @@ ABOVE = {
     "training": BASE | {"memory", "orchestrator"},
     "loop": BASE | ROOMS,
     "bench": BASE | ROOMS,
-    "cli": BASE | ROOMS | {"bench", "loop"},
+    "report": BASE | {"memory", "orchestrator"},
+    "cli": BASE | ROOMS | {"bench", "loop", "report"},
     "__main__": BASE | {"cli"},
 }
 HEAVY = {
     "docker",
     "fastembed",
     "genai_prices",
+    "jinja2",
     "junitparser",
     "llama_cpp",
     "matplotlib",
