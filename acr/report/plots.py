@@ -201,9 +201,10 @@ def figure(
     title: str = "",
     words: Words = STREAM,
     width: float = WIDTH,
+    height: float = HEIGHT,
     legend: bool = True,
 ) -> Figure:
-    """The panels below each other, `width` inches wide; to be called within `drawing()`.
+    """The panels below each other, each `width` x `height` inches; to be called in `drawing()`.
 
     Without `legend` what is not named in the plot is grey. All is laid out before names are
     placed, so that what they keep clear of does not move. Raises AcrError when nothing is drawn.
@@ -218,8 +219,8 @@ def figure(
     styles = _styles(rows, rows if legend else named)
     drawn = {row for _, fitting in fits for row in fitting}
     rest = [row for row in rows if legend and row in drawn and row not in named]
-    height = len(fits) * HEIGHT + 0.19 * math.ceil(len(rest) / 3) + 0.3
-    made = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    whole = len(fits) * height + 0.19 * math.ceil(len(rest) / 3) + 0.3
+    made = Figure(figsize=(width, whole), dpi=DPI, layout="constrained")
     FigureCanvasAgg(made)
     places = [made.add_subplot(len(fits), 1, n + 1) for n in range(len(fits))]
     for axes, (panel, fitting) in zip(places, fits, strict=True):
