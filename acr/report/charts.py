@@ -29,7 +29,9 @@ __all__ = ["NARROW", "WIDE", "Bars", "Chart", "Frontier", "Heat", "Line", "Lines
 WIDE, NARROW = 8.6, 3.8
 """Inches of a chart on a page: as wide as the page, and half of that or a phone's."""
 SIZE = 8
-"""Points of a page's letters."""
+"""Points of a chart's letters."""
+PIXELS = 1.6
+"""Of the screen, at most, for a point of a chart."""
 BLUE, ORANGE = "#0072B2", "#D55E00"
 DARKEST = 0.62
 """Opacity of a heat map's cell that was always won: letters stay readable on it."""
@@ -131,6 +133,7 @@ def _figure(chart: Chart, width: float, title: str) -> Figure:
 
     height = min(2.6, 0.62 * width)
     if isinstance(chart, Heat):
+        width = min(width, 2.2 + 0.66 * len(chart.columns))
         height = 1.0 + 0.3 * len(chart.rows)
     made = Figure(figsize=(width, height), dpi=plots.DPI, layout="constrained")
     FigureCanvasAgg(made)
@@ -271,6 +274,8 @@ def _themed(text: str, name: str, about: str) -> str:
     uses = {u for e in root.iter() for value in e.attrib.values() for u in _cited(value)}
     for element in root.iter():
         _retarget(element, uses, name)
+    points = float(root.attrib["width"].removesuffix("pt"))
+    root.set("style", f"max-width: {points * PIXELS:.0f}px")
     for size in ("width", "height", "version"):
         root.attrib.pop(size, None)
     root.set("role", "img")
@@ -298,12 +303,14 @@ def _retarget(element: ET.Element, uses: set[str], name: str) -> None:
             element.set(key, _restyled(value))
         elif "url(#" in value:
             element.set(key, value.replace("url(#", f"url(#{name}-"))
+        elif key in ("d", "x", "y", "transform"):
+            element.set(key, re.sub(r"(\.\d\d)\d+", r"\1", " ".join(value.split())))
 
 
 def _restyled(style: str) -> str:
-    """A style without the font's name; the weight and size of `font` stay."""
+    """A style with the page's colours and type."""
     themed = re.sub(r"#[0-9a-fA-F]{6}", _own_colour, style)
-    return re.sub(r"(font:.*?[\d.]+px) [^;]*", r"\1 var(--type)", themed)
+    return re.sub(r"font-family:[^;]*;? ?", "", themed)
 
 
 def _own_colour(found: re.Match[str]) -> str:

@@ -288,7 +288,8 @@ def _draw_frontier(axes: Any, rows: list[Row], styles: Mapping[Row, Style], word
     )
     for row in rows:
         if row.interval:
-            axes.vlines(row.cost_usd, *row.interval, color=styles[row]["color"], lw=1, alpha=0.55)
+            ends = [row.cost_usd] * 2
+            axes.plot(ends, row.interval, color=styles[row]["color"], lw=1, alpha=0.55)
         layer = 4 if _is_own(row) else 3
         axes.plot([row.cost_usd], [row.avg_perf], ls="", ms=7, zorder=layer, **styles[row])
     costs = [row.cost_usd or 0.0 for row in rows]
