@@ -32,6 +32,7 @@ COMMANDS = {
     "why": ("acr.cli.why:app", "Explains a decision: votes, neighbours, rules."),
     "runs": ("acr.cli.runs:app", "Lists runs; shows one; shows the changes it made."),
     "stats": ("acr.cli.stats:app", "Win rates per model and kind of task, with n and interval."),
+    "report": ("acr.cli.report:app", "Everything that was learned, as one HTML file."),
     "good": ("acr.cli.judge:good_app", "Says that a run went well; overrides its verdict."),
     "bad": ("acr.cli.judge:bad_app", "Says that a run went badly; overrides its verdict."),
     "feedback": ("acr.cli.judge:feedback_app", "Reports how a recorded decision went."),

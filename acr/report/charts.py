@@ -20,10 +20,10 @@ from acr.report import plots
 from acr.report.plots import FAINT_COLOUR, GRID_COLOUR, LINE_COLOUR, TEXT_COLOUR, shown
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["NARROW", "WIDE", "Bars", "Chart", "Frontier", "Heat", "Line", "Lines", "svg",
+__all__ = ["NARROW", "WIDE", "Bars", "Chart", "Frontier", "Heat", "Line", "Lines", "binned",
+           "drawable", "svg",
            "terminal", "write"]  # fmt: skip
 
 WIDE, NARROW = 8.6, 3.8
@@ -126,7 +126,7 @@ def _figure(chart: Chart, width: float, title: str) -> Figure:
             chart.rows, ["frontier"], title=title, words=chart.words, width=width, legend=False,
             height=min(plots.HEIGHT, 0.9 * width),
         )  # fmt: skip
-    if _empty(chart):
+    if not drawable(chart):
         raise AcrError(NOTHING)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -152,15 +152,16 @@ def _figure(chart: Chart, width: float, title: str) -> Figure:
 NOTHING = "there is nothing to plot yet: no outcome that this chart could show"
 
 
-def _empty(chart: Heat | Lines | Bars) -> bool:
+def drawable(chart: Chart) -> bool:
+    """Whether it shows anything."""
     if isinstance(chart, Heat):
-        return not chart.cells
+        return bool(chart.cells)
     if isinstance(chart, Lines):
-        return not any(line.points for line in chart.lines)
-    return not chart.days
+        return any(line.points for line in chart.lines)
+    return bool(chart.days if isinstance(chart, Bars) else chart.rows)
 
 
-def _draw_heat(axes: Axes, chart: Heat, *, narrow: bool) -> None:
+def _draw_heat(axes: Any, chart: Heat, *, narrow: bool) -> None:
     """Rate in percent, n below it; the more was won, the darker."""
     from matplotlib.patches import Rectangle
 
@@ -195,7 +196,7 @@ def _count(n: int) -> str:
     return str(n) if n < 1000 else f"{n / 1000:.1f}k" if n < 9950 else f"{n / 1000:.0f}k"
 
 
-def _draw_lines(axes: Axes, chart: Lines) -> None:
+def _draw_lines(axes: Any, chart: Lines) -> None:
     drawn = [line for line in chart.lines if line.points]
     for line, colour in zip(drawn, (BLUE, ORANGE, *plots.COLOURS[1:-1]), strict=False):
         points = _thinned(line.points)
@@ -209,10 +210,10 @@ def _draw_lines(axes: Axes, chart: Lines) -> None:
     _dates(axes)
 
 
-def _draw_bars(axes: Axes, chart: Bars) -> None:
+def _draw_bars(axes: Any, chart: Bars) -> None:
     from matplotlib.ticker import FuncFormatter
 
-    unit, sums = _binned(chart.days)
+    unit, sums = binned(chart.days)
     width = {"day": 1.0, "week": 7.0, "month": 28.0}[unit]
     axes.bar([at for at, _ in sums.values()], [usd for _, usd in sums.values()],
              width=timedelta(days=0.85 * width), color=BLUE, align="edge")  # fmt: skip
@@ -225,12 +226,13 @@ def _draw_bars(axes: Axes, chart: Bars) -> None:
     _dates(axes)
 
 
-def _dates(axes: Axes) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+def _dates(axes: Any) -> None:
+    from matplotlib import dates
 
-    locator = AutoDateLocator(minticks=2, maxticks=6)
+    locator = dates.AutoDateLocator(minticks=2, maxticks=6)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    named = dates.ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(named)
     axes.tick_params(colors=TEXT_COLOUR)
 
 
@@ -238,9 +240,9 @@ def _local(at: float) -> datetime:
     return datetime.fromtimestamp(at)  # an axis in the user's own time
 
 
-def _binned(days: Sequence[tuple[float, float]]) -> tuple[str, dict[str, tuple[datetime, float]]]:
+def binned(days: Sequence[tuple[float, float]]) -> tuple[str, dict[str, tuple[datetime, float]]]:
     """(day, week or month; label -> (when it begins, USD)), as many as can be told apart."""
-    span = (days[-1][0] - days[0][0]) / DAY
+    span = (days[-1][0] - days[0][0]) / DAY if days else 0.0
     unit, form = next((unit, form) for most, unit, form in FORMS if span <= most)
     sums: dict[str, tuple[datetime, float]] = {}
     for at, usd in days:
@@ -328,7 +330,7 @@ def terminal(chart: Chart, *, width: int = 80, height: int = 18, colour: bool = 
             chart.rows, width=width, height=height, panels=["frontier"], colour=colour,
             words=chart.words,
         )  # fmt: skip
-    if _empty(chart):
+    if not drawable(chart):
         raise AcrError(NOTHING)
     if isinstance(chart, Heat):
         return _heat_table(chart, width, colour=colour)
@@ -339,7 +341,7 @@ def terminal(chart: Chart, *, width: int = 80, height: int = 18, colour: bool = 
     if isinstance(chart, Lines):
         _trace(plt, chart)
     else:
-        unit, sums = _binned(chart.days)
+        unit, sums = binned(chart.days)
         labels = [label[5:] if unit == "day" else label for label in sums]
         plt.bar(labels, [usd for _, usd in sums.values()], color="blue+", width=0.8)
         plt.title(f"{chart.label} a {unit}, USD")

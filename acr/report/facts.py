@@ -197,14 +197,14 @@ def saved(timed: Sequence[Try], against: summary.Baseline) -> Line:
     for _, dimension, usd in against.costs:
         cells[dimension].append(usd)
     mean = {dimension: statistics.fmean(costs) for dimension, costs in cells.items()}
+    overall = statistics.fmean(usd for _, _, usd in against.costs) if mean else 0.0
     runs: dict[str, list[Try]] = defaultdict(list)
     for one in timed:
         runs[one.task].append(one)
     steps = []
     for group in runs.values() if mean else ():
-        paid = [usd for t in group if (usd := t.paid) is not None]
+        paid = [p for t in group if (p := t.paid) is not None]
         if len(paid) == len(group):
-            overall = statistics.fmean(usd for _, _, usd in against.costs)
             usual = mean.get(group[0].dimension, overall)
             steps.append((group[0].started or 0.0, usual - math.fsum(paid)))
     return _summed(against.name.replace("-", " "), steps)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "FIX",
     "PANELS",
     "STREAM",
     "Panel",
