@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from acr.memory import statistics
-from acr.memory.rows import bind, to_row
+from acr.memory.rows import bind, plain, to_row
 from acr.memory.store import Memory, _outcome_rows
 from acr.nouns import DIMENSIONS
 from tests.memory.makers import decided, outcome, task
@@ -116,7 +116,10 @@ def _try(
         "decisions": {"id": decision, "task": of["id"], "created": at - 1, "chosen": profile},
         "attempts": {"id": attempt, "decision": decision} | shared,
         "verdicts": {"attempt": attempt, "strength": weight} | verdict,
-        "figures": {"attempt": attempt, "weight": weight} | shared | where | verdict,
+        "figures": {"attempt": attempt, "weight": weight, "model": plain(model)}
+        | {name: value for name, value in shared.items() if name != "model"}
+        | where
+        | verdict,
     }
 
 

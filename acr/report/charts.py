@@ -157,7 +157,7 @@ def drawable(chart: Chart) -> bool:
     if isinstance(chart, Heat):
         return bool(chart.cells)
     if isinstance(chart, Lines):
-        return any(line.points for line in chart.lines)
+        return any(len(line.points) > 1 for line in chart.lines)
     return bool(chart.days if isinstance(chart, Bars) else chart.rows)
 
 
@@ -197,7 +197,7 @@ def _count(n: int) -> str:
 
 
 def _draw_lines(axes: Any, chart: Lines) -> None:
-    drawn = [line for line in chart.lines if line.points]
+    drawn = [line for line in chart.lines if len(line.points) > 1]
     for line, colour in zip(drawn, (BLUE, ORANGE, *plots.COLOURS[1:-1]), strict=False):
         points = _thinned(line.points)
         when, values = [_local(at) for at, _ in points], [value for _, value in points]
@@ -385,7 +385,7 @@ def _cell(cell: tuple[int, int] | None) -> tuple[str, str]:
 
 
 def _trace(plt: Any, chart: Lines) -> None:
-    drawn = [line for line in chart.lines if line.points]
+    drawn = [line for line in chart.lines if len(line.points) > 1]
     points = [at for line in drawn for at, _ in line.points]
     first, last = min(points), max(points)
     for line, ink in zip(drawn, itertools.cycle(("blue+", "orange+", "green+"))):

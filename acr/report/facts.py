@@ -109,7 +109,8 @@ def gather(
     tries = memory.tries(Filters(since=since))
     models = summary.rows(tries, "model")
     timed = sorted((t for t in tries if _dated(t, now)), key=lambda t: t.started or 0.0)
-    against = [b for name in BASELINES if (b := summary.baseline(name, tries))]
+    found = (summary.baseline(name, tries) for name in BASELINES)
+    against = list({one.label: one for one in found if one}.values())
     latest = memory.outcomes(limit=4 * RUNS)
     return Facts(
         made=now,
@@ -149,10 +150,13 @@ def heat(tries: Sequence[Try]) -> Heat:
 
 
 def frontier(models: Iterable[Row]) -> Frontier:
-    """Mean cost of an attempt, where it is known, against the win rate with its interval."""
+    """Mean cost of an attempt, where it is known, against the win rate with its interval.
+
+    Of models with summary.LEAST verified attempts: a lucky one would be all of the frontier.
+    """
     points = []
     for row in models:
-        if row.n and row.cost_known:
+        if row.n >= summary.LEAST and row.cost_known:
             low, high = row.interval
             rate, cost = 100 * row.wins / row.n, row.cost / row.cost_known
             points.append(Point(row.key[0] or UNKNOWN, rate, cost, (), (100 * low, 100 * high)))

@@ -162,8 +162,8 @@ def _count(n: int, what: str) -> str:
 
 def _matrix_caption(facts: Facts) -> str:
     return (
-        "Wins in percent of the verified attempts, and below it how many those are; the darker, "
-        "the more was won. Few attempts say little: intervals are in the table."
+        "Wins in percent of the verified attempts, and below it how many those are; the stronger "
+        "the colour, the more was won. Few attempts say little: intervals are in the table."
     )
 
 
@@ -209,7 +209,7 @@ def _savings(facts: Facts, words: Words) -> Data | None:
             _interval(one.interval, words),
             f"{one.runs:,}",
             f"{one.left_out:,}",
-            "unknown" if one.wins is None else f"{one.wins:+.1f}".replace("-", MINUS),
+            "unknown" if one.wins is None else f"{one.wins + 0.0:+.1f}".replace("-", MINUS),
         )
         for one in facts.savings
     )
@@ -219,6 +219,8 @@ def _savings(facts: Facts, words: Words) -> Data | None:
 def _signed(usd: float | None, words: Words) -> str:
     if usd is None:
         return "unknown"
+    if abs(usd) < 5e-5:
+        return words["money"](0.0)
     return (MINUS if usd < 0 else "+") + words["money"](abs(usd))
 
 

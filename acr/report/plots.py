@@ -8,6 +8,7 @@ import math
 import os
 import re
 import string
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,11 +58,13 @@ NOTHING = "there is nothing to plot: no router has a score with a cost, or a reg
 FIX = "to add it run ./install.sh again"
 FEW = 12
 """Rows that are all named where there is no legend."""
+MARK = "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+PILED = re.compile(f"({MARK}{{2}}){MARK}+")
+"""More marks on a letter than writing needs: they would cover the lines above and below."""
 LETTERS = 24
 """Characters of a name that are shown."""
 NAMED = ("oracle", "random", "dimension-best", "published-acrouter_repo")
 """Baselines that are named in the plot itself, in lower case."""
-LEFT_OUT = ", oracle left out"
 ORACLE = "oracle"
 """Knows the outcomes: it is shown, but is no part of the frontier."""
 OWN_COLOUR, LINE_COLOUR, TEXT_COLOUR = "#D55E00", "#555555", "#222222"
@@ -159,8 +162,9 @@ def _prominent(rows: Sequence[Row]) -> list[Row]:
 
 
 def shown(name: str, most: int = LETTERS) -> str:
-    """One printable line that fits."""
-    text = "".join(c if c.isprintable() else "?" for c in name)
+    """One printable line that fits; marks that are piled on a letter are taken off it."""
+    text = "".join(c if c.isprintable() else "?" for c in name[: 20 * most])
+    text = PILED.sub(r"\1", unicodedata.normalize("NFC", text))
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -302,7 +306,8 @@ def _draw_frontier(axes: Any, rows: list[Row], styles: Mapping[Row, Style], word
     axes.xaxis.set_major_formatter(FuncFormatter(lambda usd, _: f"${usd:g}"))
     axes.margins(0.08, 0.1)
     scale = "USD, logarithmic" if log else "USD"
-    axes.set_xlabel(f"{words.cost}, {scale}. Dashed: the frontier" + LEFT_OUT * (words is STREAM))
+    dashed = ". Dashed: the frontier, oracle left out" if words is STREAM else ""
+    axes.set_xlabel(f"{words.cost}, {scale}{dashed}")
     axes.set_ylabel(words.score)
 
 
