@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BASE = frozenset({"errors", "files", "git", "lock", "nouns", "settings"})
+BASE = frozenset({"errors", "files", "git", "home", "lock", "nouns", "settings"})
 ROOMS = frozenset({"agents", "context", "memory", "orchestrator", "verifier"})
 ABOVE = {
     "training": BASE | {"memory", "orchestrator"},

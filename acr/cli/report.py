@@ -84,7 +84,7 @@ def _words() -> Any:
     from acr.cli.live import money
 
     return {
-        "money": money,
+        "money": lambda usd: f"${usd:,.2f}" if usd and usd >= 1000 else money(usd),
         "span": words.span,
         "ago": words.ago,
         "rate": words.rate,

@@ -296,6 +296,12 @@ class Memory:
         with driver.speaking(self.path):
             return summary.values(self.db, name)
 
+    def view(self, name: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of one of acr.memory.views, as of one moment; odd text has question marks."""
+        with driver.speaking(self.path):
+            for row in self.db.execute(f"SELECT * FROM {name}"):
+                yield tuple(rows.shown(value) for value in row)
+
     def totals(self) -> tuple[Statistic, ...]:
         """Sums by profile, model and dimension over all repositories, pruned attempts included."""
         with driver.speaking(self.path):
@@ -341,7 +347,7 @@ class Memory:
                 "tasks": number("SELECT count(*) FROM tasks"),
                 "decisions": number("SELECT count(*) FROM decisions"),
                 "attempts": number("SELECT count(*) FROM attempts"),
-                "outcomes": number("SELECT count(*) FROM outcomes"),
+                "outcomes": number("SELECT count(*) FROM verdicts"),
                 "judged_by_you": number("SELECT count(*) FROM verdicts WHERE human IS NOT NULL"),
                 "pruned": number(f"SELECT count(*) FROM figures WHERE {PRUNED}"),
                 "by_dimension": grouped("t.dimension"),
