@@ -112,18 +112,15 @@ def _parquet(arrow: Any, stream: TextIO, columns: Any, rows: Iterable[tuple[Any,
     with parquet.ParquetWriter(stream.buffer, schema) as writer:
         left = iter(rows)
         while group := list(islice(left, ROWS)):
-            data = [
-                arrow.array(
-                    [_as(value, column.type == kinds["text"]) for value in cells], column.type
-                )
-                for cells, column in zip(zip(*group, strict=True), schema, strict=True)
-            ]
+            cells = zip(zip(*group, strict=True), schema, strict=True)
+            data = [arrow.array(_fitting(values, c.type == kinds["text"]), c.type)
+                    for values, c in cells]  # fmt: skip
             writer.write_table(arrow.Table.from_arrays(data, schema=schema))
 
 
-def _as(value: Any, is_text: bool) -> Any:
+def _fitting(values: Iterable[Any], is_text: bool) -> list[Any]:
     """SQLite has no strict types: a column of text may hold what looks like a number."""
-    return str(value) if is_text and value is not None else value
+    return [str(v) if is_text and v is not None else v for v in values]
 
 
 def _pyarrow() -> Any:

@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -296,7 +296,18 @@ class Memory:
         with driver.speaking(self.path):
             return summary.values(self.db, name)
 
-    def view(self, name: str) -> Iterator[tuple[Any, ...]]:
+    def open_decision(self, root: str, since: float) -> tuple[str, str] | None:
+        """(task, profile) of the latest decision without a result in a work tree since then."""
+        with driver.speaking(self.path):
+            row = self.db.execute(
+                "SELECT d.task, d.chosen FROM decisions d JOIN tasks t ON t.id = d.task"
+                " LEFT JOIN attempts a ON a.decision = d.id"
+                " WHERE t.root = ? AND d.created >= ? AND a.id IS NULL ORDER BY d.seq DESC LIMIT 1",
+                (rows.bind(root), since),
+            ).fetchone()
+        return (row["task"], row["chosen"]) if row else None
+
+    def view(self, name: str) -> Generator[tuple[Any, ...], None, None]:
         """The rows of one of acr.memory.views, as of one moment; odd text has question marks."""
         with driver.speaking(self.path):
             for row in self.db.execute(f"SELECT * FROM {name}"):

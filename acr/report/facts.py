@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from acr.memory import summary
-from acr.memory.summary import Filters, Leader, Row, Savings, Try
+from acr.memory.summary import Baseline, Filters, Leader, Row, Savings, Try
 from acr.nouns import Outcome, Profile
 from acr.orchestrator import drift
 from acr.orchestrator.benchmark import spelling
@@ -21,7 +21,20 @@ from acr.report.plots import Words
 if TYPE_CHECKING:
     from acr.memory.store import Memory
 
-__all__ = ["Change", "Facts", "Run", "frontier", "gather", "heat", "regret", "saved", "spend"]
+__all__ = [
+    "Change",
+    "Facts",
+    "Run",
+    "baselines",
+    "courses",
+    "dated",
+    "frontier",
+    "gather",
+    "heat",
+    "regret",
+    "saved",
+    "spend",
+]
 
 MODELS, KINDS = 60, 12
 """Most models and kinds of task that are shown, those with most verified attempts first."""
@@ -108,9 +121,7 @@ def gather(
     """All that a report says of the attempts since `since` (seconds since the epoch)."""
     tries = memory.tries(Filters(since=since))
     models = summary.rows(tries, "model")
-    timed = sorted((t for t in tries if _dated(t, now)), key=lambda t: t.started or 0.0)
-    found = (summary.baseline(name, tries) for name in BASELINES)
-    against = list({one.label: one for one in found if one}.values())
+    timed, against = dated(tries, now), baselines(tries)
     latest = memory.outcomes(limit=4 * RUNS)
     return Facts(
         made=now,
@@ -121,7 +132,7 @@ def gather(
         matrix=heat(tries),
         frontier=frontier(models[:MODELS]),
         regret=regret(timed, cost_weight),
-        saved=Lines("USD saved", tuple(saved(timed, one) for one in against)),
+        saved=courses(timed, against),
         savings=tuple(summary.savings(tries, one) for one in against),
         spend=spend(timed),
         leaders=summary.leaders(tries),
@@ -131,8 +142,21 @@ def gather(
     )
 
 
-def _dated(one: Try, now: float) -> bool:
-    return one.started is not None and EARLIEST <= one.started <= now + DAY
+def dated(tries: Iterable[Try], now: float) -> list[Try]:
+    """Those that a chart over time can show, by time."""
+    known = [t for t in tries if t.started is not None and EARLIEST <= t.started <= now + DAY]
+    return sorted(known, key=lambda t: t.started or 0.0)
+
+
+def baselines(tries: Sequence[Try]) -> list[Baseline]:
+    """What savings are measured against; two that turn out to be the same are one."""
+    found = (summary.baseline(name, tries) for name in BASELINES)
+    return list({one.label: one for one in found if one}.values())
+
+
+def courses(timed: Sequence[Try], against: Iterable[Baseline]) -> Lines:
+    """Savings over time, a line per baseline."""
+    return Lines("USD saved", tuple(saved(timed, one) for one in against))
 
 
 def heat(tries: Sequence[Try]) -> Heat:
@@ -192,7 +216,7 @@ def regret(timed: Sequence[Try], cost_weight: float = -0.1) -> Lines:
     return Lines("Cumulative regret", (_summed("regret", steps),) if steps else ())
 
 
-def saved(timed: Sequence[Try], against: summary.Baseline) -> Line:
+def saved(timed: Sequence[Try], against: Baseline) -> Line:
     """Cumulative USD of each run at the baseline's mean in its dimension - what it did cost.
 
     Runs of unknown cost are left out. It ends at `summary.savings` of the same attempts.
