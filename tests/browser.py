@@ -51,6 +51,8 @@ class Browser:
     back: Any
     session: str = ""
     number: int = 0
+    rest: list[bytes] = field(default_factory=lambda: [b""])
+    """What was read and not yet told."""
     complaints: list[str] = field(default_factory=list)
     """Console messages, errors and failed or foreign requests, in order."""
 
@@ -74,11 +76,13 @@ class Browser:
                 return message.get("result", message.get("params"))
 
     def _next(self) -> Any:
-        raw = bytearray()
-        while (byte := self.back.read(1)) != b"\0":
-            if not byte:
+        while b"\0" not in self.rest[-1]:
+            more = self.back.read1(1 << 20)
+            if not more:
                 raise RuntimeError("chromium has ended")
-            raw += byte
+            self.rest.append(more)
+        raw, _, rest = b"".join(self.rest).partition(b"\0")
+        self.rest = [rest]
         return json.loads(raw)
 
     def _hear(self, message: dict[str, Any]) -> None:
@@ -90,7 +94,7 @@ class Browser:
         elif method == "Log.entryAdded":
             self.complaints.append(f"log: {params['entry']['text']}")
         elif method == "Network.loadingFailed":
-            self.complaints.append(f"failed: {params.get('errorText')}")
+            self.complaints.append(f"failed: {params.get('blockedReason') or params['errorText']}")
         elif method == "Network.requestWillBeSent":
             url = params["request"]["url"]
             if not url.startswith(("file:", "data:")):
@@ -143,7 +147,7 @@ def browser() -> Iterator[Browser]:
         out_of, into = os.pipe()
         back, answers = os.pipe()
         done = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{out_of} 4>&{answers}', "sh", program, *OPTIONS,
+            ["bash", "-c", f'exec "$@" 3<&{out_of} 4>&{answers}', "bash", program, *OPTIONS,
              f"--user-data-dir={profile}", "about:blank"],
             pass_fds=(out_of, answers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env={**os.environ, "HOME": profile},

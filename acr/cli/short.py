@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from acr.home import home
+from acr.memory.rates import wilson
 
 __all__ = ["line", "midnight", "write"]
 
@@ -29,7 +30,7 @@ def midnight(now: float | None = None) -> float:
 
 
 def line() -> str | None:
-    """`gpt-6-sol ✓ · $0.42 today · 71 % of 123`; None when memory must be opened in earnest.
+    """`gpt-6-sol ✓ · $0.42 today · 71 % [66-76] of 368`; None when memory needs migration or help.
 
     `≥` says that some costs are unknown, `plan` that a subscription pays what list prices say.
     """
@@ -62,8 +63,13 @@ def _read(path: Path) -> str | None:
     name = "".join(c for c in str(model or profile) if c.isprintable())[:LETTERS]
     spent = " + ".join(_spent(*row) for row in today) or "$0.00"
     n = int(wins + losses)
-    rate = f"{100 * wins / n:.0f} % of {n}" if n else "nothing verified"
+    rate = f"{100 * wins / n:.0f} % {_interval(wins, n)} of {n}" if n else "nothing verified"
     return f"{name} {MARKS.get(status, '?')} · {spent} today · {rate}"
+
+
+def _interval(wins: float, n: int) -> str:
+    low, high = wilson(int(wins), n)
+    return f"[{100 * low:.0f}-{100 * high:.0f}]"
 
 
 def _spent(plan: int, n: int, known: int, usd: float) -> str:

@@ -18,7 +18,6 @@ from acr.nouns import Outcome
 
 if TYPE_CHECKING:
     from rich.console import Group
-    from rich.table import Table
 
     from acr.memory.store import Memory
 
@@ -26,6 +25,8 @@ __all__ = ["app"]
 
 LATEST = 8
 """Verdicts that are shown."""
+OTHERS = 62
+"""Columns of the terminal that are not the task's."""
 SHOWN = {
     "pass": "[green]✓ pass[/]",
     "fail": "[red]✗ fail[/]",
@@ -136,40 +137,33 @@ def _screen(now: Now) -> Group:
     from rich.text import Text
 
     from acr.cli import words
-    from acr.cli.console import clean, table
+    from acr.cli.console import clean, out, table
     from acr.cli.live import money
 
     parts: list[Any] = [Text.from_markup(f"[bold]{clean(_today(now))}[/]")]
+    room = max(20, out().width - OTHERS)
     if now.running:
         shown = table("running", "profile", "task", "run", right=("running",))
         for one in now.running:
             took = words.span(time.time() - one.since)
-            shown.add_row(took, *map(clean, (one.profile or "deciding", _brief(one.prompt),
+            shown.add_row(took, *map(clean, (one.profile or "deciding", _brief(one.prompt, room),
                                              one.run or "")))  # fmt: skip
-        parts.append(_one_line(shown))
+        parts.append(shown)
     else:
         parts.append(Text("nothing is running", style="dim"))
     if now.latest:
         shown = table("verdict", "when", "profile", "cost", "task", "run", right=("cost",))
         for o in now.latest:
-            cells = (words.ago(o.attempt.started), o.attempt.profile,
-                     money(o.cost, o.attempt.plan), _brief(o.task.prompt), o.task.id)  # fmt: skip
+            when, cost = words.ago(o.attempt.started), money(o.cost, o.attempt.plan)
+            cells = (when, o.attempt.profile, cost, _brief(o.task.prompt, room), o.task.id)
             shown.add_row(SHOWN[o.status], *map(clean, cells))
-        parts.append(_one_line(shown))
+        parts.append(shown)
     return Group(*parts)
 
 
-def _one_line(shown: Table) -> Table:
-    """The task gives way where the terminal is narrow."""
-    for column in shown.columns:
-        column.no_wrap, column.overflow = True, "ellipsis"
-    shown.columns[-2].ratio = 1
-    return shown
-
-
-def _brief(prompt: str) -> str:
-    line = " ".join(prompt[:400].split())
-    return line if len(line) <= 44 else line[:43] + "…"
+def _brief(prompt: str, most: int = 44) -> str:
+    line = " ".join(prompt[: 8 * most].split())
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def _today(now: Now) -> str:
