@@ -11,12 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 
 from acr import lock, settings
 from acr.cli import short
 from acr.cli.main import run
 from acr.loop import open_memory
-from acr.memory.views import VIEWS
+from acr.memory import driver
+from acr.memory.migrations import APPLICATION
+from acr.memory.schema import steps
 from tests import scripted
 from tests.cli.records import outcome, remember, task
 from tests.filling import fill
@@ -88,20 +91,20 @@ def test_the_short_form_imports_next_to_nothing(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "loaded:"
 
 
-def test_an_older_memory_is_migrated_first(tmp_path: Path) -> None:
-    remember([outcome(task(), "pass")])
-    with open_memory(settings.load()) as memory:
-        for view in VIEWS:
-            memory.db.execute(f"DROP VIEW {view}")
-        memory.db.execute("DROP INDEX figures_started")
-        memory.db.execute("ALTER TABLE attempts DROP COLUMN plan")
-        for column in ("language", "explored", "judging", "plan"):
-            memory.db.execute(f"ALTER TABLE figures DROP COLUMN {column}")
-        memory.db.execute("DROP TABLE spending")
-        memory.db.execute("DELETE FROM _sqlite_migrations WHERE name IN ('spending', 'views')")
-        memory.db.execute("PRAGMA user_version = 2")
+def test_an_older_memory_is_migrated_first(tmp_path: Path, home: Path) -> None:
+    home.mkdir()
+    db = driver.connect(home / "memory.db")
+    steps.apply(Database(db), stop_before="spending")
+    db.execute(f"PRAGMA application_id = {APPLICATION}")
+    db.execute("PRAGMA user_version = 2")
+    db.execute(
+        "INSERT INTO figures (attempt, task, profile, model, status, started)"
+        " VALUES ('a', 't', 'p', 'm', 'pass', ?)",
+        (time.time(),),
+    )
+    db.close()
     assert short.line() is None
-    assert line(tmp_path) == "model-of-codex-sol ✓ · $0.25 today · 100 % [21-100] of 1\n"
+    assert line(tmp_path) == "m ✓ · cost unknown today · nothing verified\n"
 
 
 def test_a_memory_that_cannot_be_read_is_one_line(tmp_path: Path, home: Path) -> None:
