@@ -14,6 +14,12 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         print(f"acr {__version__}")  # noqa: T201  # typer alone would double the time
         return
+    if sys.argv[1:] == ["status", "--short"]:
+        from acr.cli import short
+
+        if line := short.line():
+            short.write(line)
+            return
     if sys.platform == "win32":
         sys.exit("acr: native Windows is not supported; run acr inside WSL (wsl --install)")
     from acr.cli.main import run

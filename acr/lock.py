@@ -9,12 +9,13 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from acr import settings
 from acr.errors import AcrError
 
-__all__ = ["hold"]
+__all__ = ["Holder", "held", "hold"]
 
 
 @contextlib.contextmanager
@@ -31,9 +32,36 @@ def hold(root: Path, what: str) -> Iterator[None]:
         except OSError:
             raise AcrError(f"{_holder(file.name)} is at work in {root}; wait for it") from None
         file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid(), "since": time.time(), "prompt": what[:80]}))
+        told = {"pid": os.getpid(), "since": time.time(), "prompt": what[:80], "root": str(root)}
+        file.write(json.dumps(told))
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that is at work in a work tree."""
+
+    pid: int
+    since: float
+    """Seconds since the epoch."""
+    prompt: str
+    root: str
+
+
+def held() -> tuple[Holder, ...]:
+    """Who is at work now, the longest first. Only looks: it never stands in a lock's way."""
+    found = []
+    for file in (settings.home() / "locks").glob("*.lock"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
+            told = json.loads(file.read_text(encoding="utf-8"))
+            os.kill(int(told["pid"]), 0)  # raises when it was killed and could not say that it ends
+            root = str(told.get("root", ""))
+            found.append(Holder(int(told["pid"]), float(told["since"]), str(told["prompt"]), root))
+    return tuple(sorted(found, key=lambda holder: holder.since))
 
 
 def _holder(path: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-import os
 import re
 import tomllib
 import types
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from acr.errors import SettingsError
+from acr.home import home
 from acr.nouns import Autonomy
 
 AtCap = Literal["stop", "cheapest", "ask"]
@@ -256,16 +256,6 @@ class Settings:
     hooks: HookSettings = field(default_factory=HookSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     repositories: dict[str, RepositorySettings] = field(default_factory=dict)
-
-
-def home() -> Path:
-    """The folder that holds all of acr's state: $ACR_HOME, else the platform's data folder."""
-    set_by_user = os.environ.get("ACR_HOME")
-    if set_by_user:
-        return Path(set_by_user).expanduser().absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("acr", appauthor=False))
 
 
 def folder(*names: str) -> Path:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 COMMANDS = {
     "acr --version": (["--version"], 120.0),
+    "acr status --short": (["status", "--short"], 50.0),
     "acr route --json": (["route", "--json", "fix the failing test"], 1200.0),
 }
 """Name -> (arguments, aim in ms)."""

@@ -11,21 +11,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BASE = frozenset({"errors", "files", "git", "hooksfile", "lock", "nouns", "settings"})
+BASE = frozenset({"errors", "files", "git", "home", "hooksfile", "lock", "nouns", "settings"})
 ROOMS = frozenset({"agents", "context", "memory", "orchestrator", "verifier"})
 ABOVE = {
     "installer": BASE,
     "training": BASE | {"memory", "orchestrator"},
     "loop": BASE | ROOMS,
     "bench": BASE | ROOMS,
+    "report": BASE | {"memory", "orchestrator"},
     "sessions": BASE | ROOMS | {"loop"},
-    "cli": BASE | ROOMS | {"bench", "installer", "loop", "sessions", "training"},
+    "cli": BASE | ROOMS | {"bench", "installer", "loop", "report", "sessions", "training"},
     "__main__": BASE | {"cli"},
 }
 HEAVY = {
     "docker",
     "fastembed",
     "genai_prices",
+    "jinja2",
     "junitparser",
     "llama_cpp",
     "matplotlib",

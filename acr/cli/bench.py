@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from acr.bench.figures import Figure
     from acr.bench.matrix import Matrix
     from acr.bench.offpolicy import Estimate, Policy
-    from acr.bench.plots import Panel
     from acr.bench.suite import Plan, Row
     from acr.context.embedding import Embedder
+    from acr.report.plots import Panel
 
 __all__ = ["app"]
 
@@ -341,8 +341,8 @@ def _print_figures(figures: Sequence[Figure]) -> None:
 
 
 def _draw(file: Path | None, rows: Sequence[Row], kind: Panel = "frontier") -> None:
-    from acr.bench import plots
     from acr.cli.console import out
+    from acr.report import plots
 
     points = [plots.Row(r.router, r.avg_perf, r.cost_usd, r.curve.tolist()) for r in rows]
     if file is not None:

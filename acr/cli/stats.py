@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from acr import settings
+from acr.cli.plot import ChartName
 from acr.cli.run import AsJson
 from acr.errors import UsageError
 from acr.memory.summary import (
@@ -51,7 +52,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(
     epilog="Examples: acr stats --by profile · acr stats --since 7d --repo . · "
-    "acr stats --baseline last-month"
+    "acr stats --baseline last-month · acr stats --plot --chart frontier"
 )
 def stats(
     *,
@@ -77,6 +78,14 @@ def stats(
     limit: Annotated[
         int, typer.Option(help="Lines at most; 0 shows all. JSON and CSV have all.", min=0)
     ] = 60,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Draw a chart instead of the table.")
+    ] = False,
+    chart: Annotated[ChartName, typer.Option(help="Which chart, for --plot.")] = "matrix",
+    file: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Draw it into a .png or .svg file."),
+    ] = None,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="The rows as CSV on stdout.")] = False,
 ) -> None:
@@ -90,6 +99,10 @@ def stats(
     from acr.cli.console import clean, emit_json, err, out
     from acr.memory import summary
 
+    if file and not plot:
+        raise UsageError("--out belongs to --plot; for the table as a file use --csv > FILE")
+    if plot and (as_json or as_csv):
+        raise UsageError("--plot draws; leave out --json and --csv")
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other; choose one")
     config = settings.load()
@@ -100,7 +113,11 @@ def stats(
         found = memory.tries(filters)
         if not found:
             _refuse_unknown(memory, filters, repo)
-        compared = _savings(memory, filters, found, baseline)
+        compared = None if plot else _savings(memory, filters, found, baseline)
+    if plot:
+        from acr.cli.plot import draw
+
+        return draw(chart, found, config.orchestrator.epsilon_cost, file)
     made = summary.rows(found, by, sort)
     if as_csv:
         return _write_csv(made, by)

@@ -16,7 +16,7 @@ from acr.nouns import from_json, to_json
 
 T = TypeVar("T")
 
-__all__ = ["bind", "columns", "from_row", "plain", "redacted", "text", "to_row"]
+__all__ = ["bind", "columns", "from_row", "plain", "redacted", "shown", "text", "to_row"]
 
 
 def to_row(noun: Any) -> dict[str, Any]:
@@ -90,6 +90,11 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
 def plain(value: Any) -> Any:
     """`value`, or for text that is not valid Unicode the same with question marks."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def shown(value: Any) -> Any:
+    """A column's value for other programs: text that is not valid Unicode has question marks."""
+    return plain(text(value)) if isinstance(value, bytes) else value
 
 
 def text(value: str | bytes) -> str:

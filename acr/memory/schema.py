@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
+from acr.memory.views import VIEWS
+
 __all__ = ["steps"]
 
 steps = Migrations("acr")
@@ -97,3 +99,12 @@ def spending(db: Database) -> None:
         " spent REAL, settled REAL, estimated INTEGER, plan INTEGER)"
     )
     db.execute("CREATE INDEX spending_created ON spending (created)")
+
+
+@steps()
+def views(db: Database) -> None:
+    """What people ask of their outcomes; when VIEWS changes, a later step makes them anew."""
+    for name, view in VIEWS.items():
+        db.execute(f"DROP VIEW IF EXISTS {name}")
+        db.execute(f"CREATE VIEW {name} AS {view.select}")
+    db.execute("CREATE INDEX figures_started ON figures (started)")

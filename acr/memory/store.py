@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -350,6 +350,23 @@ class Memory:
         with driver.speaking(self.path):
             return summary.values(self.db, name)
 
+    def open_decision(self, root: str, since: float) -> tuple[str, str] | None:
+        """(task, profile) of the latest decision without a result in a work tree since then."""
+        with driver.speaking(self.path):
+            row = self.db.execute(
+                "SELECT d.task, d.chosen FROM decisions d JOIN tasks t ON t.id = d.task"
+                " LEFT JOIN attempts a ON a.decision = d.id"
+                " WHERE t.root = ? AND d.created >= ? AND a.id IS NULL ORDER BY d.seq DESC LIMIT 1",
+                (rows.bind(root), since),
+            ).fetchone()
+        return (row["task"], row["chosen"]) if row else None
+
+    def view(self, name: str) -> Generator[tuple[Any, ...], None, None]:
+        """The rows of one of acr.memory.views, as of one moment; odd text has question marks."""
+        with driver.speaking(self.path):
+            for row in self.db.execute(f"SELECT * FROM {name}"):
+                yield tuple(rows.shown(value) for value in row)
+
     def totals(self) -> tuple[Statistic, ...]:
         """Sums by profile, model and dimension over all repositories, pruned attempts included."""
         with driver.speaking(self.path):
@@ -395,7 +412,7 @@ class Memory:
                 "tasks": number("SELECT count(*) FROM tasks"),
                 "decisions": number("SELECT count(*) FROM decisions"),
                 "attempts": number("SELECT count(*) FROM attempts"),
-                "outcomes": number("SELECT count(*) FROM outcomes"),
+                "outcomes": number("SELECT count(*) FROM verdicts"),
                 "judged_by_you": number("SELECT count(*) FROM verdicts WHERE human IS NOT NULL"),
                 "pruned": number(f"SELECT count(*) FROM figures WHERE {PRUNED}"),
                 "by_dimension": grouped("t.dimension"),

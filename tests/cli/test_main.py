@@ -143,7 +143,7 @@ def test_a_wrong_command_line_is_said_before_anything_runs(args: list[str], says
 
 def test_completion_of_a_command_name_imports_no_command() -> None:
     done = acr(COMP_WORDS="acr st", COMP_CWORD="1", _ACR_COMPLETE="complete_bash")
-    assert done.stdout.split() == ["stats"]
+    assert done.stdout.split() == ["stats", "status"]
 
 
 def test_sigterm_ends_with_its_own_exit_code() -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from acr.bench import plots
-from acr.bench.plots import PANELS, Row, frontier, terminal, write
 from acr.errors import AcrError, UsageError
+from acr.report import plots
+from acr.report.plots import PANELS, Row, frontier, terminal, write
 
 TABLE = {
     "Oracle": (60.0, 5.6, 0), "Random": (39.1, 11.0, 612), "DimensionBest": (51.7, 13.1, 244),
@@ -39,9 +39,8 @@ def _rows(more: int = 22, tasks: int = 300) -> list[Row]:
 
 
 def _figure(rows: Sequence[Row]) -> Any:
-    with plots._matplotlib():
-        shown = [(panel, plots._fitting(panel, rows)) for panel in PANELS]
-        figure = plots._figure(rows, shown, "title")
+    with plots.drawing():
+        figure = plots.figure(rows, title="title")
         figure.draw_without_rendering()
     return figure
 
@@ -86,8 +85,8 @@ def test_same_rows_same_bytes(tmp_path: Path, name: str) -> None:
     write(tmp_path / name, _rows(3))
     (tmp_path / "matplotlibrc").write_text("font.size: 30\naxes.facecolor: red\n")
     code = (
-        "from pathlib import Path; from tests.bench.test_plots import _rows; "
-        f"from acr.bench.plots import write; write(Path({str(tmp_path / 'again')!r} + "
+        "from pathlib import Path; from tests.report.test_plots import _rows; "
+        f"from acr.report.plots import write; write(Path({str(tmp_path / 'again')!r} + "
         f"{Path(name).suffix!r}), _rows(3))"
     )
     others = {"PYTHONHASHSEED": "7", "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}
@@ -133,7 +132,8 @@ def test_names_do_not_touch_each_other_or_leave_the_figure() -> None:
 
 
 def test_other_colours_and_markers_are_never_paired_twice() -> None:
-    styles = plots._styles([Row(f"r{n}", 1, 1) for n in range(42)])
+    rows = [Row(f"r{n}", 1, 1) for n in range(42)]
+    styles = plots._styles(rows, rows)
     assert len({(s["color"], s["marker"]) for s in styles.values()}) == 42
 
 
@@ -197,7 +197,9 @@ def test_without_the_libraries_the_fix_is_named(
 
 
 def test_importing_plots_imports_no_library() -> None:
-    code = "import sys, acr.bench.plots; print({'matplotlib', 'numpy', 'plotext'} & {*sys.modules})"
+    code = (
+        "import sys, acr.report.plots; print({'matplotlib', 'numpy', 'plotext'} & {*sys.modules})"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 

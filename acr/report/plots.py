@@ -1,4 +1,4 @@
-"""Plots of a replay: cost against performance with its frontier, and regret along the stream."""
+"""Plots of routers or models: cost against performance with its frontier, regret over tasks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import math
 import os
 import re
 import string
+import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -24,7 +25,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-__all__ = ["PANELS", "Panel", "Row", "frontier", "terminal", "write"]
+__all__ = [
+    "FIX",
+    "PANELS",
+    "STREAM",
+    "Panel",
+    "Row",
+    "Words",
+    "drawing",
+    "figure",
+    "frontier",
+    "needs_plotext",
+    "save",
+    "shown",
+    "terminal",
+    "write",
+]
 
 Panel = Literal["frontier", "regret"]
 Style = Mapping[str, Any]
@@ -40,6 +56,11 @@ GAP = 13.0
 """Pixels between names one above the other."""
 NOTHING = "there is nothing to plot: no router has a score with a cost, or a regret"
 FIX = "to add it run ./install.sh again"
+FEW = 12
+"""Rows that are all named where there is no legend."""
+MARK = "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+PILED = re.compile(f"({MARK}{{2}}){MARK}+")
+"""More marks on a letter than writing needs: they would cover the lines above and below."""
 LETTERS = 24
 """Characters of a name that are shown."""
 NAMED = ("oracle", "random", "dimension-best", "published-acrouter_repo")
@@ -47,15 +68,27 @@ NAMED = ("oracle", "random", "dimension-best", "published-acrouter_repo")
 ORACLE = "oracle"
 """Knows the outcomes: it is shown, but is no part of the frontier."""
 OWN_COLOUR, LINE_COLOUR, TEXT_COLOUR = "#D55E00", "#555555", "#222222"
+FAINT_COLOUR, GRID_COLOUR = "#999999", "#E8E8E8"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#56B4E9", "#CC79A7", "#000000")
 """Okabe & Ito's palette, told apart with every kind of colour vision; no yellow on white."""
 MARKERS = ("s", "^", "D", "v", "P", "X", "h")
 """As many as have no common divisor with the colours: 42 pairs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the axes of a frontier are called."""
+
+    cost: str
+    score: str
+
+
+STREAM = Words("Cost of the whole stream", "Mean score, %")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """A router on a stream."""
+    """A router on a stream, or a model on tasks."""
 
     name: str
     avg_perf: float
@@ -64,6 +97,8 @@ class Row:
     """USD of the stream; None or NaN when unknown."""
     regret: Sequence[float] | NDArray[np.float64] = ()
     """Cumulative, after each task; empty when unknown."""
+    interval: tuple[float, float] | None = None
+    """Of avg_perf, percent."""
 
 
 def frontier(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -86,16 +121,18 @@ def write(
     Raises UsageError for other endings, AcrError when there is nothing to draw, matplotlib is
     missing or the file cannot be written.
     """
+    save(path, lambda: figure(rows, panels, title=title))
+
+
+def save(path: Path, draw: Callable[[], Figure]) -> None:
+    """Writes the figure that `draw` makes into a PNG or SVG file. Raises as `write` does."""
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: plots are PNG or SVG; name a file that ends in .png or .svg")
-    shown = [(name, fitting) for name in panels if (fitting := _fitting(name, rows))]
-    if not shown:
-        raise AcrError(NOTHING)
     made = BytesIO()
     kind = path.suffix.lower()[1:]
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    with _matplotlib():
-        _figure(rows, shown, title).savefig(made, format=kind, dpi=2 * DPI, metadata=metadata)
+    with drawing():
+        draw().savefig(made, format=kind, dpi=2 * DPI, metadata=metadata)
     try:
         path.write_bytes(made.getvalue())
     except OSError as e:
@@ -124,9 +161,10 @@ def _prominent(rows: Sequence[Row]) -> list[Row]:
     return list(dict.fromkeys((*filter(_is_own, rows), *best, *named)))
 
 
-def _shown(name: str, most: int = LETTERS) -> str:
-    """One printable line that fits."""
-    text = "".join(c if c.isprintable() else "?" for c in name)
+def shown(name: str, most: int = LETTERS) -> str:
+    """One printable line that fits; marks that are piled on a letter are taken off it."""
+    text = "".join(c if c.isprintable() else "?" for c in name[: 20 * most])
+    text = PILED.sub(r"\1", unicodedata.normalize("NFC", text))
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -134,7 +172,7 @@ def _shown(name: str, most: int = LETTERS) -> str:
 
 
 @contextmanager
-def _matplotlib() -> Iterator[None]:
+def drawing() -> Iterator[None]:
     """matplotlib's own defaults with acr's on top, whatever the user's are; nothing is printed."""
     if "MPLCONFIGDIR" not in os.environ:
         os.environ["MPLCONFIGDIR"] = str(settings.folder("cache", "matplotlib"))
@@ -150,7 +188,7 @@ def _matplotlib() -> Iterator[None]:
         "axes.edgecolor": LINE_COLOUR,
         "axes.grid": True,
         "axes.axisbelow": True,
-        "grid.color": "#E8E8E8",
+        "grid.color": GRID_COLOUR,
         "grid.linewidth": 0.6,
         "legend.frameon": False,
         "svg.hashsalt": "acr",
@@ -161,44 +199,66 @@ def _matplotlib() -> Iterator[None]:
         yield
 
 
-def _figure(rows: Sequence[Row], shown: Sequence[tuple[Panel, list[Row]]], title: str) -> Figure:
-    """All is laid out before names are placed, so that what they keep clear of does not move."""
+def figure(
+    rows: Sequence[Row],
+    panels: Sequence[Panel] = PANELS,
+    *,
+    title: str = "",
+    words: Words = STREAM,
+    width: float = WIDTH,
+    height: float = HEIGHT,
+    legend: bool = True,
+) -> Figure:
+    """The panels below each other, each `width` x `height` inches; to be called in `drawing()`.
+
+    Without `legend` what is not named in the plot is grey. All is laid out before names are
+    placed, so that what they keep clear of does not move. Raises AcrError when nothing is drawn.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    named = _prominent(rows)
-    styles = _styles(rows)
-    drawn = {row for _, fitting in shown for row in fitting}
-    rest = [row for row in rows if row in drawn and row not in named]
-    height = len(shown) * HEIGHT + 0.19 * math.ceil(len(rest) / 3) + 0.3
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = [figure.add_subplot(len(shown), 1, n + 1) for n in range(len(shown))]
-    for axes, (panel, fitting) in zip(panels, shown, strict=True):
-        (_draw_frontier if panel == "frontier" else _draw_regret)(axes, fitting, styles)
+    fits = [(name, fitting) for name in panels if (fitting := _fitting(name, rows))]
+    if not fits:
+        raise AcrError(NOTHING)
+    named = list(rows) if not legend and len(rows) <= FEW else _prominent(rows)
+    styles = _styles(rows, rows if legend else named)
+    drawn = {row for _, fitting in fits for row in fitting}
+    rest = [row for row in rows if legend and row in drawn and row not in named]
+    whole = len(fits) * height + 0.19 * math.ceil(len(rest) / 3) + 0.3
+    made = Figure(figsize=(width, whole), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(made)
+    places = [made.add_subplot(len(fits), 1, n + 1) for n in range(len(fits))]
+    for axes, (panel, fitting) in zip(places, fits, strict=True):
+        if panel == "frontier":
+            _draw_frontier(axes, fitting, styles, words)
+        else:
+            _draw_regret(axes, fitting, styles)
     if title:
-        panels[0].set_title(_shown(title, 90), loc="left", fontsize=11)
+        places[0].set_title(shown(title, 90), loc="left", fontsize=11)
     if rest:
-        figure.legend(
+        made.legend(
             [_handle(styles[row]) for row in rest],
-            [re.sub("^_", " _", _shown(row.name)) for row in rest],  # else it would be left out
+            [re.sub("^_", " _", shown(row.name)) for row in rest],  # else it would be left out
             loc="outside lower center",
             ncols=3,
             fontsize=8,
         )
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    for axes, (panel, fitting) in zip(panels, shown, strict=True):
+    made.draw_without_rendering()
+    made.set_layout_engine("none")
+    for axes, (panel, fitting) in zip(places, fits, strict=True):
         open_ = [row for row in named if row in fitting]
         (_name_points if panel == "frontier" else _name_curves)(axes, open_, fitting)
-    return figure
+    return made
 
 
-def _styles(rows: Sequence[Row]) -> dict[Row, Style]:
-    """Colour and marker of each row, the same in every panel."""
+def _styles(rows: Sequence[Row], told: Sequence[Row]) -> dict[Row, Style]:
+    """Colour and marker of each row, the same in every panel; grey for those that no one names."""
     others = itertools.count()
     made: dict[Row, Style] = {}
     for row in rows:
+        if row not in told:
+            made[row] = {"color": FAINT_COLOUR, "marker": "o", "markeredgewidth": 0.0}
+            continue
         n = -1 if _is_own(row) else next(others)
         made[row] = {
             "color": OWN_COLOUR if n < 0 else COLOURS[n % len(COLOURS)],
@@ -215,7 +275,7 @@ def _handle(style: Style) -> Any:
     return Line2D([], [], linewidth=1.2, markersize=6, **style)
 
 
-def _draw_frontier(axes: Any, rows: list[Row], styles: Mapping[Row, Style]) -> None:
+def _draw_frontier(axes: Any, rows: list[Row], styles: Mapping[Row, Style], words: Words) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     best, own = frontier(rows), sorted(filter(_is_own, rows), key=lambda r: r.cost_usd or 0.0)
@@ -232,6 +292,9 @@ def _draw_frontier(axes: Any, rows: list[Row], styles: Mapping[Row, Style]) -> N
         [r.cost_usd for r in own], [r.avg_perf for r in own], color=OWN_COLOUR, lw=1.6, zorder=2
     )
     for row in rows:
+        if row.interval:
+            ends = [row.cost_usd] * 2
+            axes.plot(ends, row.interval, color=styles[row]["color"], lw=1, alpha=0.55)
         layer = 4 if _is_own(row) else 3
         axes.plot([row.cost_usd], [row.avg_perf], ls="", ms=7, zorder=layer, **styles[row])
     costs = [row.cost_usd or 0.0 for row in rows]
@@ -243,8 +306,9 @@ def _draw_frontier(axes: Any, rows: list[Row], styles: Mapping[Row, Style]) -> N
     axes.xaxis.set_major_formatter(FuncFormatter(lambda usd, _: f"${usd:g}"))
     axes.margins(0.08, 0.1)
     scale = "USD, logarithmic" if log else "USD"
-    axes.set_xlabel(f"Cost of the whole stream, {scale}. Dashed: the frontier, oracle left out")
-    axes.set_ylabel("Mean score, %")
+    dashed = ". Dashed: the frontier, oracle left out" if words is STREAM else ""
+    axes.set_xlabel(f"{words.cost}, {scale}{dashed}")
+    axes.set_ylabel(words.score)
 
 
 def _draw_regret(axes: Any, rows: list[Row], styles: Mapping[Row, Style]) -> None:
@@ -278,7 +342,7 @@ def _name_points(axes: Any, named: list[Row], rows: list[Row]) -> None:
     taken = [np.array([x - 5, y - 5, x + 5, y + 5]) for x, y in at.values()]
     lines = _along(axes)
     for row in named:
-        text = axes.text(0, 0, _shown(row.name), **_font(row))
+        text = axes.text(0, 0, shown(row.name), **_font(row))
         size = text.get_window_extent(renderer)
         text.remove()
         x, y = at[row]
@@ -374,10 +438,10 @@ def _name(
     """Writes a name into its box (pixels) and joins it to its point when that is far."""
     near = min(max(pixel[0], box[0]), box[2]), min(max(pixel[1], box[1]), box[3])
     width, height = max(1.0, box[2] - box[0]), max(1.0, box[3] - box[1])
-    line = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.6, "shrinkA": 1,
+    line = {"arrowstyle": "-", "color": FAINT_COLOUR, "linewidth": 0.6, "shrinkA": 1,
             "relpos": ((near[0] - box[0]) / width, (near[1] - box[1]) / height)}  # fmt: skip
     axes.annotate(
-        _shown(row.name),
+        shown(row.name),
         point,
         xytext=((box[0] - pixel[0]) * 72 / DPI, (box[1] - pixel[1]) * 72 / DPI),
         textcoords="offset points",
@@ -402,34 +466,44 @@ def terminal(
     height: int = 20,
     panels: Sequence[Panel] = PANELS,
     colour: bool = False,
+    words: Words = STREAM,
 ) -> str:
     """The same for a terminal: each router is a letter that a list below the plots explains.
 
     `width` and `height` are those of one panel, in characters. Regret is drawn for the prominent
     routers only. Raises AcrError when there is nothing to draw or plotext is missing.
     """
-    shown = [(name, fitting) for name in panels if (fitting := _fitting(name, rows))]
-    if not shown:
+    fits = [(name, fitting) for name in panels if (fitting := _fitting(name, rows))]
+    if not fits:
         raise AcrError(NOTHING)
-    try:
-        import plotext
-    except ImportError as e:
-        raise AcrError(f"plots in a terminal need plotext ({e}); {FIX}") from None
+    plotext = needs_plotext()
     named = _prominent(rows)
-    drawn = {row for _, fitting in shown for row in fitting}
+    drawn = {row for _, fitting in fits for row in fitting}
     order = [*named, *(row for row in rows if row not in named)]
     letters = dict(zip((r for r in order if r in drawn), _letters(), strict=False))
     blocks = []
-    for panel, fitting in shown:
+    for panel, fitting in fits:
         plotext.clear_figure()
         plotext.theme("clear")
         plotext.plot_size(width, height)
         inner = [row for row in reversed(order) if row in fitting]
-        (_dot_frontier if panel == "frontier" else _trace_regret)(plotext, inner, named, letters)
+        if panel == "frontier":
+            _dot_frontier(plotext, inner, named, letters, words)
+        else:
+            _trace_regret(plotext, inner, named, letters)
         blocks.append(plotext.build().rstrip())
     plotext.clear_figure()
     text = "\n\n".join([*blocks, _key(order, letters, width)])
     return text if colour else plotext.uncolorize(text)
+
+
+def needs_plotext() -> Any:
+    """The library that draws in terminals. Raises AcrError when it is missing."""
+    try:
+        import plotext
+    except ImportError as e:
+        raise AcrError(f"plots in a terminal need plotext ({e}); {FIX}") from None
+    return plotext
 
 
 def _letters() -> Iterator[str]:
@@ -437,14 +511,17 @@ def _letters() -> Iterator[str]:
     yield from itertools.repeat("*")
 
 
-def _dot_frontier(plt: Any, rows: list[Row], named: list[Row], letters: Mapping[Row, str]) -> None:
+def _dot_frontier(
+    plt: Any, rows: list[Row], named: list[Row], letters: Mapping[Row, str], words: Words
+) -> None:
     costs = [row.cost_usd or 0.0 for row in rows]
     log = min(costs) > 0 and max(costs) > 4 * min(costs)
     if log:
         plt.xscale("log")
     for row in rows:
         plt.scatter([row.cost_usd], [row.avg_perf], marker=letters[row], color=_ink(row, named))
-    plt.title("Mean score, % by cost of the whole stream, USD" + (" (logarithmic)" if log else ""))
+    cost = words.cost[0].lower() + words.cost[1:]
+    plt.title(f"{words.score} by {cost}, USD" + (" (logarithmic)" if log else ""))
 
 
 def _trace_regret(plt: Any, rows: list[Row], named: list[Row], letters: Mapping[Row, str]) -> None:
@@ -463,7 +540,7 @@ def _ink(row: Row, named: Sequence[Row]) -> str:
 
 def _key(rows: Sequence[Row], letters: Mapping[Row, str], width: int) -> str:
     """What the letters stand for, in columns."""
-    words = [f"{letters[row]} {_shown(row.name)}" for row in rows if row in letters]
+    words = [f"{letters[row]} {shown(row.name)}" for row in rows if row in letters]
     column = max(map(len, words)) + 2
     across = max(1, width // column)
     lines = [words[n : n + across] for n in range(0, len(words), across)]
