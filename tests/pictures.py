@@ -15,7 +15,7 @@ from acr.loop import open_memory
 from tests.browser import browser
 from tests.filling import fill
 
-FOLDER = Path(__file__).parent.parent / "pictures"
+FOLDER = Path(__file__).parent.parent / ".github"
 NAMES = ("aster-large", "birch-pro", "cedar-coder", "aster-small", "dune-3", "elm-mini",
          "fjord-1", "birch-lite")  # fmt: skip
 HEIGHT = 1560
