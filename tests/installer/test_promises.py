@@ -68,7 +68,7 @@ def _json_later(text: str) -> str:
     return json.dumps({**data, "later": 1}, indent=2)
 
 
-@pytest.mark.parametrize("name", set(SMALL) - set(corpus.JSONC))
+@pytest.mark.parametrize("name", sorted(set(SMALL) - set(corpus.JSONC)))
 def test_hooks_and_keys_that_others_add_stay(name: str, tmp_path: Path) -> None:
     place = corpus.place_of(Case("claude", "json", name, SMALL[name], "lf"), tmp_path)
     edit.apply(edit.install(place))
