@@ -14,10 +14,12 @@ ROOT = Path(__file__).parent.parent
 BASE = frozenset({"errors", "files", "git", "lock", "nouns", "settings"})
 ROOMS = frozenset({"agents", "context", "memory", "orchestrator", "verifier"})
 ABOVE = {
+    "steps": BASE,
+    "gateway": BASE | {"agents", "steps"},
     "training": BASE | {"memory", "orchestrator"},
-    "loop": BASE | ROOMS,
+    "loop": BASE | ROOMS | {"gateway", "steps"},
     "bench": BASE | ROOMS,
-    "cli": BASE | ROOMS | {"bench", "loop"},
+    "cli": BASE | ROOMS | {"bench", "gateway", "loop", "steps"},
     "__main__": BASE | {"cli"},
 }
 HEAVY = {

@@ -1,0 +1,1 @@
+"""Which tier answers the next step of an agent."""
