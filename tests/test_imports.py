@@ -26,6 +26,7 @@ HEAVY = {
     "docker",
     "fastembed",
     "genai_prices",
+    "httpx2",
     "junitparser",
     "llama_cpp",
     "matplotlib",
@@ -39,6 +40,7 @@ HEAVY = {
     "sqlite_vec",
     "tokenizers",
     "tree_sitter",
+    "uvicorn",
     "yaml",
 }
 MADE_OF_IT = {"acr.memory.schema": "sqlite_utils"}

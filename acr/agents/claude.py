@@ -17,7 +17,7 @@ from typing import Any
 from acr.agents import Command, Detection, Report, Request, detection
 from acr.agents.failures import explain
 from acr.agents.records import dig, number, record, rows, shorten, table, text
-from acr.agents.usage import Ledger, since
+from acr.agents.usage import Ledger, anthropic, since
 from acr.nouns import AttemptStatus, Event, Usage
 
 __all__ = ["Claude", "home"]
@@ -214,7 +214,7 @@ class ClaudeReader:
         if not self._results:
             ledger = _transcript(self._session, self._started)
             return ledger.total(), ledger.by_model(), None
-        main = sum((_request(table(result, "usage")) for result in self._results), Usage())
+        main = sum((anthropic(table(result, "usage")) for result in self._results), Usage())
         stored = _transcript(self._session, self._started).total() or Usage()
         requests = max(len(self._requests), stored.requests)  # the stream leaves sub-agents' out
         parts = self._parts()
@@ -272,19 +272,6 @@ def _tool(block: dict[str, Any]) -> str:
     return shorten(f"{text(block, 'name')} {said}".strip())
 
 
-def _request(usage: dict[str, Any]) -> Usage:
-    """The API's own figures."""
-    long = number(usage, "cache_creation", "ephemeral_1h_input_tokens")
-    return Usage(
-        input=number(usage, "input_tokens"),
-        cached_input=number(usage, "cache_read_input_tokens"),
-        cache_write_5m=max(0, number(usage, "cache_creation_input_tokens") - long),
-        cache_write_1h=long,
-        output=number(usage, "output_tokens"),
-        reasoning=number(usage, "output_tokens_details", "thinking_tokens"),
-    )
-
-
 def _by_model(row: dict[str, Any]) -> Usage:
     """Claude Code's figures by model."""
     long = number(row, "cacheCreationEphemeral1hInputTokens")
@@ -319,7 +306,7 @@ def _transcript(session: str, start: float) -> Ledger:
             model = text(message, "model")
             counts = line.get("type") == "assistant" and model != SYNTHETIC
             if counts and since(text(line, "timestamp"), start):
-                usage = _request(table(message, "usage"))
+                usage = anthropic(table(message, "usage"))
                 ledger.add(text(message, "id"), model, usage, subagent=not own)
     return ledger
 
