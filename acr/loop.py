@@ -22,6 +22,7 @@ from acr.nouns import (
     Profile,
     Repository,
     Snapshot,
+    Step,
     Task,
     Tried,
     Verdict,
@@ -65,6 +66,8 @@ class Ask:
     seed: int | None = None
     resume: Attempt | None = None
     """Goes on in this attempt's session."""
+    gateway: bool = False
+    """Routes each model call of the agent by itself."""
 
 
 class Observer(Protocol):
@@ -215,6 +218,8 @@ class _Run:
         self.memory, self.task, self.repository = memory, task, repository
         self.folder = run_folder(task.id)
         self.outcomes: list[Outcome] = []
+        self.steps: tuple[Step, ...] = ()
+        """Of the last attempt, where it ran through the gateway."""
         self.spent = 0.0
         """USD of all that was asked, as far as it is known."""
         self._open = contextlib.ExitStack()
@@ -287,7 +292,6 @@ class _Run:
 
     def _attempt(self, decision: Decision, profile: Profile) -> Attempt:
         """Agents: runs the real agent."""
-        from acr.agents import process
         from acr.memory.redaction import redact
 
         resume = self.wanted.resume
@@ -309,12 +313,28 @@ class _Run:
         )
         request.run_dir.mkdir(mode=0o700)
         agent = agents.get(profile.agent)
-        if self.wanted.interactive:
-            attempted = process.run_interactive(agent, request)
+        if self.wanted.gateway:
+            attempted = self._routed(agent, request)
         else:
-            attempted = process.run(agent, request, self.observer.event)
+            attempted = self._ran(agent, request)
         self.spent += attempted.cost or 0.0
         return attempted
+
+    def _ran(self, agent: agents.Agent, request: agents.Request) -> Attempt:
+        from acr.agents import process
+
+        if self.wanted.interactive:
+            return process.run_interactive(agent, request)
+        return process.run(agent, request, self.observer.event)
+
+    def _routed(self, agent: agents.Agent, request: agents.Request) -> Attempt:
+        """Runs the agent through a gateway of its own, which counts what it uses."""
+        from acr.gateway.attempt import routed
+
+        with routed(agent, request, self.config.gateway, self.observer.event) as way:
+            attempt = way.finish(self._ran(agent, way.request))
+            self.steps = way.steps
+        return attempt
 
     def _left(self) -> float | None:
         """USD of the run's budget that are left; None without a budget."""
@@ -379,6 +399,8 @@ class _Run:
         finally:
             outcome = Outcome(self.task, decision, attempt, verdict)
             self.memory.add_outcome(outcome)
+            if self.steps:
+                self.memory.add_steps(self.steps)
             self.outcomes.append(outcome)
         return outcome
 

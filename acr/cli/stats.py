@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Row", "app", "rows"]
 
-By = Literal["model-dimension", "profile", "model", "agent", "dimension"]
+By = Literal["model-dimension", "profile", "model", "agent", "dimension", "step"]
 KEYS: dict[By, Callable[[Statistic], tuple[str, ...]]] = {
     "model-dimension": lambda s: (s.model, s.dimension),
     "profile": lambda s: (s.profile,),
@@ -99,6 +99,8 @@ def stats(
     start = words.since(since)
     repository = _repository(repo, config)
     with loop.open_memory(config) as memory:
+        if by == "step":
+            return _steps(memory, dimension, repository, start, as_json)
         found = memory.statistics(dimension=dimension, repository=repository, since=start)
         if not found:
             _refuse_unknown(memory, dimension, repository, repo)
@@ -121,6 +123,20 @@ def stats(
     for line in _summary(total):
         out().print(clean(line), style="dim")
     return None
+
+
+def _steps(
+    memory: Memory, dimension: str | None, repository: str | None, since: float | None, json: bool
+) -> None:
+    """Single model calls that went through the gateway."""
+    from acr.cli import steps
+    from acr.cli.console import emit_json
+
+    sums = memory.step_sums(dimension, repository, since)
+    if not json:
+        return steps.show_sums(sums)
+    filters = {"since": since, "repository": repository, "dimension": dimension}
+    return emit_json({"by": "step", "filters": filters, "rows": steps.sums_json(sums)})
 
 
 def rows(found: Iterable[Statistic], by: By) -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import re
 import secrets
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from acr.errors import AcrError
+from acr.errors import AcrError, SettingsError
 from acr.gateway.config import Config
 from acr.gateway.server import LOOPBACK, folder
 from acr.nouns import Price, Step, from_json, to_json
@@ -23,6 +24,7 @@ from acr.settings import GatewaySettings
 
 __all__ = ["Running", "Started", "alive", "config", "start"]
 
+URL = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
 PATIENCE = 5.0
 """Seconds that a gateway may take to end by itself."""
 
@@ -44,6 +46,10 @@ class Started:
     def address(self, upstream: str) -> str:
         """Where calls to `upstream` go instead, without a final slash."""
         return f"http://{LOOPBACK}:{self.port}/{self._config.token}/{upstream}"
+
+    def wait(self) -> int:
+        """The exit code, once it has ended."""
+        return self._child.wait()
 
     def finish(self) -> tuple[tuple[Step, ...], bool]:
         """(every step, whether all are known): ends the gateway. It may have died before."""
@@ -86,7 +92,13 @@ def config(
     port: int = 0,
     record: str = "",
 ) -> Config:
-    """A gateway with a token of its own; `upstreams` as in the settings win."""
+    """A gateway with a token of its own; `upstreams` as in the settings win.
+
+    Raises SettingsError for one that is no URL.
+    """
+    for name, url in limits.upstreams.items():
+        if not URL.fullmatch(url):
+            raise SettingsError(f"gateway.upstreams.{name}: {url!r} is no http:// or https:// URL")
     return Config(
         id=id_ or secrets.token_hex(5),
         token=secrets.token_urlsafe(16),

@@ -57,3 +57,16 @@ def first_schema(db: Database) -> None:
 def handicaps(db: Database) -> None:
     """Tries that follow failed ones meet hard tasks: what that costs them is kept with them."""
     db.execute("ALTER TABLE figures ADD COLUMN handicap REAL NOT NULL DEFAULT 0")
+
+
+@steps()
+def model_calls(db: Database) -> None:
+    """Single calls of attempts that ran through the gateway; they go with their attempt."""
+    for statement in (
+        "CREATE TABLE steps (attempt TEXT NOT NULL, n INTEGER NOT NULL, session TEXT, kind TEXT,"
+        " tier TEXT, asked TEXT, answered TEXT, status INTEGER, usage JSON, tokens INTEGER,"
+        " cost REAL, reason TEXT, started REAL, seconds REAL, PRIMARY KEY (attempt, n))",
+        "CREATE TRIGGER steps_go AFTER DELETE ON attempts BEGIN"
+        " DELETE FROM steps WHERE attempt = OLD.id; END",
+    ):
+        db.execute(statement)

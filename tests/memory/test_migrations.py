@@ -54,7 +54,7 @@ def test_an_older_file_is_backed_up_and_upgraded(path: Path) -> None:
         migrate(memory.db, path, VERSION + 1, lambda: later("ALTER TABLE tasks ADD COLUMN more"))
         assert memory.db.execute("SELECT more FROM tasks").fetchall()
         names = [row["name"] for row in memory.db.execute("SELECT name FROM _sqlite_migrations")]
-        assert names == ["first_schema", "handicaps", "second_step"]
+        assert names == ["first_schema", "handicaps", "model_calls", "second_step"]
     (backup,) = path.parent.glob(f"memory.db.schema-{VERSION}.*")
     assert backup.stat().st_mode & 0o077 == 0
     with Memory.open(backup) as older:
