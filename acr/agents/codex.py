@@ -100,9 +100,7 @@ def _model(request: Request) -> tuple[str, ...]:
         argv += ("-c", f"model_reasoning_effort={profile.effort}")
     if request.gateway:
         name = _provider()
-        key = (
-            "openai_base_url" if name == OPENAI else f"model_providers.{json.dumps(name)}.base_url"
-        )
+        key = "openai_base_url" if name == OPENAI else f"model_providers.{name}.base_url"
         argv += ("-c", f"{key}={json.dumps(request.gateway)}")
     return argv
 

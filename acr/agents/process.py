@@ -216,9 +216,14 @@ def _about(request: Request, command: Command) -> dict[str, Any]:
         "profile": request.profile.name,
         "model": request.profile.model,
         "autonomy": request.autonomy,
-        "argv": list(command.argv),
+        "argv": [_plain(word, request.gateway) for word in command.argv],
         "cwd": str(request.cwd),
     }
+
+
+def _plain(word: str, gateway: str) -> str:
+    """`word` without the address of a gateway, which has its token."""
+    return word.replace(gateway, "[gateway]") if gateway else word
 
 
 class _Followed:

@@ -53,9 +53,8 @@ class Started:
 
     def finish(self) -> tuple[tuple[Step, ...], bool]:
         """(every step, whether all are known): ends the gateway. It may have died before."""
-        died = self._child.poll() is not None
         self._close()
-        return tuple(sorted(self._steps, key=lambda step: step.n)), not died
+        return tuple(sorted(self._steps, key=lambda step: step.n)), not self._child.returncode
 
     def __enter__(self) -> Started:
         return self

@@ -130,7 +130,6 @@ def _record(config: Config) -> Iterator[IO[str]]:
 @contextlib.contextmanager
 def _registered(config: Config, port: int) -> Iterator[None]:
     """A file about this gateway; its lock shows that it lives. A full disk costs the file only."""
-    path = folder() / f"{config.id}.json"
     about = {
         "id": config.id,
         "pid": os.getpid(),
@@ -140,6 +139,7 @@ def _registered(config: Config, port: int) -> Iterator[None]:
         "record": config.record,
     }
     try:
+        path = folder() / f"{config.id}.json"
         replace_file(path, json.dumps(about))
         held = path.open(encoding="utf-8")
     except OSError:

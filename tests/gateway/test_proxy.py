@@ -297,7 +297,7 @@ def test_a_client_that_vanishes_ends_the_call_upstream(gate: Gates) -> None:
 def test_a_slow_reader_slows_the_provider(gate: Gates) -> None:
     written: list[int] = [0]
 
-    def handle(handler: BaseHTTPRequestHandler, _: bytes) -> None:
+    def handle(handler: BaseHTTPRequestHandler, raw: bytes) -> None:
         handler.send_response_only(200)
         handler.send_header("Content-Type", "text/event-stream")
         handler.send_header("Connection", "close")
