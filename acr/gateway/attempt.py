@@ -65,7 +65,7 @@ def routed(agent: Agent, request: Request, limits: GatewaySettings, tell: Tell) 
         yield Routed(request, None, tell)
         return
     profile = request.profile
-    names = (profile.model, profile.model.partition("/")[2])
+    names = {profile.model, profile.model.partition("/")[2] or profile.model}
     wanted = process.config(
         limits,
         {"chatgpt": UPSTREAMS["chatgpt"], upstream.name: upstream.url},

@@ -26,6 +26,8 @@ from acr.nouns import from_json
 __all__ = ["folder", "main", "serve"]
 
 LOOPBACK = "127.0.0.1"
+KEPT = 3600
+"""Seconds that an idle connection is kept: an agent thinks that it may use it again."""
 GRACE = 1
 """Seconds that calls under way are given when the gateway ends."""
 
@@ -75,6 +77,7 @@ def serve(config: Config, *, until_closed: IO[str] | None = None) -> None:
                 access_log=False,
                 server_header=False,
                 date_header=False,
+                timeout_keep_alive=KEPT,
                 timeout_graceful_shutdown=GRACE,
             )
         )

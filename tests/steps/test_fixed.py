@@ -26,7 +26,7 @@ def test_pinned_tiers_are_taken_in_turn() -> None:
 
 def test_routers_are_made_by_name() -> None:
     for name in ("", *ROUTERS):
-        assert make(name).route
+        assert make(name).route(request()).reason
     assert make("mid") == Pinned(("mid",))
     assert make(" frontier, minimal ") == Pinned(("frontier", "minimal"))
 
