@@ -143,7 +143,7 @@ class Gateway:
             if wants_websocket({k.decode(): v.decode("latin-1") for k, v in scope["headers"]}):
                 raise RefusedError(426, "no websocket here; use plain requests")
             call = await self._read(scope, name, rest, receive)
-            await unless_gone(self._serve(call, answer), receive)
+            await unless_gone(self._serve(call, answer), answer, receive)
         except RefusedError as e:
             await answer.whole(e.status, refusal(dialect, e.status, e.message))
         except VanishedError:

@@ -1,5 +1,4 @@
-"""The gateway's own process: reads its configuration from standard input and serves until that
-closes, which it does when whoever started it ends."""
+"""The gateway's own process: told what to do on standard input, it serves until that closes."""
 
 from __future__ import annotations
 
