@@ -285,13 +285,14 @@ class Gateway:
         """What cannot be read goes on as it is: the provider says what is wrong with it."""
         encoded = "content-encoding" in call.texts
         document = None if encoded else splice.read(call.body)
-        asked = document.data.get("model") if document else None
+        data = document.data if document else {}
+        asked = data.get("model")
         if document is None or not isinstance(asked, str):
             reason = "a compressed request is not read" if encoded else "the request names no model"
             return _Plan("", StepChoice(None, "", reason), "", "", None, call.body, call.upstream)
         map_ = family(self._maps, asked, dialect)
-        session = session_of(dialect, call.texts, document.data)
-        choice = self._choice(call, dialect, session, document.data, asked, map_)
+        session = session_of(dialect, call.texts, data)
+        choice = self._choice(call, dialect, session, data, asked, map_)
         tier = choice.tier
         rung = map_.rungs[tier] if map_ and tier else None
         stays = _Plan(session, choice, asked, asked, map_, call.body, call.upstream)
