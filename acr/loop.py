@@ -30,6 +30,7 @@ from acr.nouns import (
     Profile,
     Repository,
     Snapshot,
+    Step,
     Task,
     Tried,
     Verdict,
@@ -78,6 +79,8 @@ class Ask:
     seed: int | None = None
     resume: Attempt | None = None
     """Goes on in this attempt's session."""
+    gateway: bool = False
+    """Routes each model call of the agent by itself."""
 
 
 class Observer(Protocol):
@@ -284,6 +287,8 @@ class _Run:
         self.purse = Purse(memory, config.budget, task)
         self.beyond = ""
         """Why the user was asked to go on beyond the budget, and did; empty otherwise."""
+        self.steps: tuple[Step, ...] = ()
+        """Of the last attempt, where it ran through the gateway."""
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> _Run:
@@ -343,7 +348,7 @@ class _Run:
                 f"nobody knows what {profile.name} costs; ${expected:.2f} of the budget is set "
                 "aside for it, a guess (acr prices)"
             )
-        capped = agents.capped(profile) and not self.wanted.interactive
+        capped = self._capped(profile) and not self.wanted.interactive
         return Call(attempt, profile.name, "try", expected, cost is not None, profile.plan, capped)
 
     def _prepare(self) -> tuple[Baseline | None, str]:
@@ -399,7 +404,6 @@ class _Run:
         self, attempt: str, decision: Decision, profile: Profile, cap: float | None
     ) -> Attempt:
         """Agents: runs the real agent, which stops at `cap` (USD) where it can."""
-        from acr.agents import process
         from acr.memory.redaction import redact
 
         resume = self.wanted.resume
@@ -415,14 +419,35 @@ class _Run:
             run_dir=self.folder / attempt,
             args=self.wanted.agent_args,
             resume=resume.session if resume else None,
-            budget=cap if agents.capped(profile) else None,
+            budget=cap if self._capped(profile) else None,
             redact=redact,
         )
         request.run_dir.mkdir(mode=0o700)
         agent = agents.get(profile.agent)
+        if self.wanted.gateway:
+            return self._routed(agent, request)
+        return self._ran(agent, request)
+
+    def _ran(self, agent: agents.Agent, request: agents.Request) -> Attempt:
+        from acr.agents import process
+
         if self.wanted.interactive:
             return process.run_interactive(agent, request)
         return process.run(agent, request, self.observer.event)
+
+    def _routed(self, agent: agents.Agent, request: agents.Request) -> Attempt:
+        """Runs the agent through a gateway of its own, which counts what it uses."""
+        from acr.gateway.attempt import routed
+
+        with routed(agent, request, self.config.gateway, self.observer.event) as way:
+            attempt = way.finish(self._ran(agent, way.request))
+            self.steps = way.steps
+        return attempt
+
+    def _capped(self, profile: Profile) -> bool:
+        """Whether an attempt stops at its budget: the agent or the gateway sees to it."""
+        routed = self.wanted.gateway and isinstance(agents.get(profile.agent), agents.Routable)
+        return routed or agents.capped(profile)
 
     def _opinion(self) -> Judge | None:
         """Who rates what no test can check, if anybody. Raises SettingsError."""
@@ -487,6 +512,8 @@ class _Run:
         finally:
             outcome = Outcome(self.task, decision, attempt, verdict)
             self.memory.add_outcome(outcome)
+            if self.steps:
+                self.memory.add_steps(self.steps)
             self.outcomes.append(outcome)
         return outcome
 

@@ -42,6 +42,7 @@ __all__ = [
     "Signal",
     "Snapshot",
     "Statistic",
+    "Step",
     "Task",
     "TestCommand",
     "TestDiff",
@@ -630,6 +631,35 @@ class Event:
 
     kind: Literal["start", "tool", "text", "warning", "error", "usage"]
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call as it was answered: a row of memory."""
+
+    attempt: str
+    """The attempt that it belongs to; the gateway's own id outside of a run."""
+    n: int
+    """1 for the first of the attempt."""
+    session: str
+    kind: str
+    tier: Tier | None
+    """The tier that answered; None when the tier map does not know the model."""
+    asked: str
+    """The model that the agent asked for."""
+    answered: str
+    """The model that answered, as the response names it, else as it was sent."""
+    status: int
+    """HTTP status; 0 when no whole answer came."""
+    usage: Usage | None
+    """None when the answer does not tell."""
+    cost: float | None
+    """USD by the model that answered; None when unknown."""
+    reason: str
+    started: float
+    """Seconds since the epoch."""
+    seconds: float
+    """From the request to the end of the answer, by a monotonic clock."""
 
 
 def _sum(costs: Iterable[float | None]) -> float | None:

@@ -26,6 +26,7 @@ __all__ = [
     "BudgetSettings",
     "Caps",
     "EmbeddingSettings",
+    "GatewaySettings",
     "HookCommand",
     "HookSettings",
     "Limits",
@@ -233,6 +234,23 @@ class BudgetSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """[gateway]: how single model calls of an agent are routed (--gateway, acr gateway run)."""
+
+    router: str = ""
+    """Who chooses the tier of a call; empty uses acr's own. Tiers such as "frontier,minimal" are
+    taken in turn."""
+    connect: float = _within(15.0, 0.1)
+    """Seconds that reaching a provider may take."""
+    silence: float = _within(600.0, 0.1)
+    """Seconds that a provider may be silent."""
+    body: int = _within(64, 1, 1024)
+    """MiB of the largest request."""
+    upstreams: dict[str, str] = field(default_factory=dict)
+    """Base URL by provider, where it is not the provider's own: a proxy such as LiteLLM."""
+
+
+@dataclass(frozen=True, slots=True)
 class RepositorySettings:
     """[repositories."PATH"]: settings of one repository, by its absolute path."""
 
@@ -255,6 +273,7 @@ class Settings:
     embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
     hooks: HookSettings = field(default_factory=HookSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
     repositories: dict[str, RepositorySettings] = field(default_factory=dict)
 
 

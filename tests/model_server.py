@@ -13,8 +13,9 @@ The script says what the model does, step by step:
 
 A step is {"shell": COMMAND}, {"tool": NAME, "args": {...}}, {"tool": NAME, "input": TEXT},
 {"message": TEXT} or {"error": STATUS, "body": TEXT}, each with an optional "usage" and
-"delay" in seconds. Which step is next follows from the request alone: it is the number of
-tool results since the user last spoke, so retries and concurrent sessions do no harm.
+"delay" in seconds, and for streams "breaks_after" or "waits_after" a number of events.
+Which step is next follows from the request alone: it is the number of tool results since the
+user last spoke, so retries and concurrent sessions do no harm.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,6 +71,10 @@ class Step:
     usage: Mapping[str, int] = field(default_factory=dict)
     """input (cached included), cached, written (cache write), output, reasoning."""
     delay: float = 0.0
+    breaks_after: int | None = None
+    """Events of a streamed answer after which the connection is broken off."""
+    waits_after: int | None = None
+    """Events of a streamed answer after which nothing comes until the server stops."""
 
 
 Steps = Sequence[Step]
@@ -133,8 +138,8 @@ class Asked:
     """Lower-case names; of credentials only the name is kept."""
     namespaces: Mapping[str, str] = field(default_factory=dict)
     """Tool -> the namespace that a call has to name."""
-    body: str = field(default="", repr=False)
-    """All of it, as JSON."""
+    raw: bytes = b""
+    """The body, unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -599,11 +604,11 @@ class _Handler(BaseHTTPRequestHandler):
         if last.endswith(":countTokens"):
             return self._json({"totalTokens": len(raw) // 4})
         if dialect := _dialect(self._path):
-            return self._answer(dialect, body)
+            return self._answer(dialect, body, raw)
         return self._fail(404, "not found")
 
-    def _answer(self, dialect: Dialect, body: Json) -> None:
-        owner, asked = self.server.owner, self._asked(dialect, body)
+    def _answer(self, dialect: Dialect, body: Json, raw: bytes) -> None:
+        owner, asked = self.server.owner, replace(self._asked(dialect, body), raw=raw)
         owner.note(asked)
         step = owner.script.step(asked)
         if step.delay and owner.stopping.wait(step.delay):
@@ -616,7 +621,7 @@ class _Handler(BaseHTTPRequestHandler):
         model = owner.script.answers_as.get(asked.model, asked.model)
         reply = _reply(step, asked)
         if asked.stream:
-            self._events(dialect.stream(reply, model, used))
+            self._events(dialect.stream(reply, model, used), step)
         else:
             self._json(dialect.whole(reply, model, used))
 
@@ -637,7 +642,6 @@ class _Handler(BaseHTTPRequestHandler):
             stream=bool(body.get("stream")) or ":stream" in last,
             headers={k: "given" if k in secret else v for k, v in headers.items()},
             namespaces=namespaces,
-            body=json.dumps(body, ensure_ascii=False),
         )
 
     @property
@@ -674,14 +678,23 @@ class _Handler(BaseHTTPRequestHandler):
         error = {"type": "scripted_error", "code": status, "status": "ERROR", "message": message}
         self._json({"type": "error", "error": error}, status)
 
-    def _events(self, events: Iterator[tuple[str, Json | str]]) -> None:
+    def _events(self, events: Iterator[tuple[str, Json | str]], step: Step) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Connection", "close")
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for name, data in events:
+        for n, (name, data) in enumerate(events):
+            if n == step.waits_after:
+                self.server.owner.stopping.wait()
+            if n in (step.breaks_after, step.waits_after):
+                self.close_connection = True
+                return
             text = data if isinstance(data, str) else json.dumps(data)
-            self._send(((f"event: {name}\n" if name else "") + f"data: {text}\n\n").encode())
+            self._chunk(((f"event: {name}\n" if name else "") + f"data: {text}\n\n").encode())
+        self._chunk(b"")
+
+    def _chunk(self, raw: bytes) -> None:
+        self._send(b"%x\r\n%s\r\n" % (len(raw), raw))
 
     def _send(self, raw: bytes) -> None:
         try:

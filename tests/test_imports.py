@@ -15,18 +15,24 @@ BASE = frozenset({"errors", "files", "git", "home", "hooksfile", "lock", "nouns"
 ROOMS = frozenset({"agents", "context", "memory", "orchestrator", "verifier"})
 ABOVE = {
     "installer": BASE,
+    "steps": BASE,
+    "gateway": BASE | {"agents", "steps"},
     "training": BASE | {"memory", "orchestrator"},
-    "loop": BASE | ROOMS,
+    "loop": BASE | ROOMS | {"gateway", "steps"},
     "bench": BASE | ROOMS,
     "report": BASE | {"memory", "orchestrator"},
     "sessions": BASE | ROOMS | {"loop"},
-    "cli": BASE | ROOMS | {"bench", "installer", "loop", "report", "sessions", "training"},
+    "cli": BASE
+    | ROOMS
+    | {"bench", "gateway", "installer", "loop", "report", "sessions", "steps"}
+    | {"training"},
     "__main__": BASE | {"cli"},
 }
 HEAVY = {
     "docker",
     "fastembed",
     "genai_prices",
+    "httpx2",
     "jinja2",
     "junitparser",
     "llama_cpp",
@@ -41,6 +47,7 @@ HEAVY = {
     "sqlite_vec",
     "tokenizers",
     "tree_sitter",
+    "uvicorn",
     "yaml",
 }
 MADE_OF_IT = {"acr.memory.schema": "sqlite_utils"}

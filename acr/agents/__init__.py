@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from acr.errors import UsageError
 from acr.nouns import AttemptStatus, Autonomy, Event, Profile, Usage
@@ -22,6 +22,8 @@ __all__ = [
     "Reader",
     "Report",
     "Request",
+    "Routable",
+    "Upstream",
     "capped",
     "get",
     "installed",
@@ -67,6 +69,20 @@ class Request:
     """USD left; passed on where the agent has a cap of its own."""
     redact: Callable[[str], str] = str
     """Takes secrets out of every line before it is written to a transcript."""
+    gateway: str = ""
+    """Base URL to send model calls to instead of the agent's own; see Routable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where an agent sends its model calls."""
+
+    name: str
+    """The provider, as the agent calls it."""
+    url: str
+    """The provider's base URL."""
+    path: str = ""
+    """What the agent's own base URL has behind that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +160,18 @@ class Agent(Protocol):
 
     def reader(self, request: Request) -> Reader:
         """A fresh reader of the non-interactive run's output."""
+        ...
+
+
+@runtime_checkable
+class Routable(Protocol):
+    """An agent that can be pointed at a gateway for one run, by flags and environment alone.
+
+    Its commands heed `Request.gateway`.
+    """
+
+    def upstream(self, request: Request) -> Upstream | None:
+        """Where the request's calls would go; None when that cannot be changed."""
         ...
 
 

@@ -16,11 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from acr.agents import Command, Detection, Report, Request, detection
+from acr.agents import Command, Detection, Report, Request, Upstream, detection
 from acr.agents.failures import explain
 from acr.agents.records import dig, lines, number, record, rows, shorten, table, text
 from acr.agents.sessions import Ran, Told, Turn
 from acr.agents.usage import Ledger, moment, since
+from acr.agents.usage import anthropic as _request
 from acr.nouns import AttemptStatus, Event, Usage
 
 __all__ = ["Claude", "home", "turn"]
@@ -29,7 +30,9 @@ LOGIN = "claude auth login"
 SYNTHETIC = "<synthetic>"
 """The model of messages that Claude Code writes itself."""
 TOOLS = "Bash Edit Write NotebookEdit WebFetch WebSearch"
-SANDBOX = {
+BASE_URL = "ANTHROPIC_BASE_URL"
+CLOUDS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
+SANDBOX: dict[str, Any] = {
     "sandbox": {
         "enabled": True,
         "autoAllowBashIfSandboxed": True,
@@ -79,14 +82,24 @@ class Claude:
     def command(self, request: Request) -> Command:
         """The prompt goes through stdin."""
         argv = ("claude", "-p", "--output-format", "stream-json", "--verbose", *_options(request))
-        if request.budget is not None:
+        if request.budget is not None and not request.gateway:  # it would price what it asked for
             argv += ("--max-budget-usd", f"{max(request.budget, 0.0001):.4f}")
-        return Command((*argv, *request.profile.args, *request.args), _env(), request.prompt)
+        argv += (*request.profile.args, *request.args)
+        return Command(argv, _env(request), request.prompt)
 
     def interactive(self, request: Request) -> Command:
         """The prompt comes last, after options that take several values."""
         argv = ("claude", *_options(request), *request.profile.args, *request.args)
-        return Command((*argv, "--", request.prompt), _env())
+        return Command((*argv, "--", request.prompt), _env(request))
+
+    def upstream(self, request: Request) -> Upstream | None:
+        """A settings file's variables win over the environment's; clouds have APIs of their own."""
+        env = dict(os.environ)
+        for path in _settings(request.cwd):
+            env |= {k: v for k, v in table(_json(path), "env").items() if isinstance(v, str)}
+        if any(env.get(name) not in (None, "", "0", "false") for name in CLOUDS):
+            return None
+        return Upstream("anthropic", env.get(BASE_URL) or "https://api.anthropic.com")
 
     def reader(self, request: Request) -> ClaudeReader:
         """Reads the stream, and the session's own files when the stream was cut off."""
@@ -98,21 +111,37 @@ def _session(request: Request) -> str:
     return request.resume or str(uuid.uuid5(uuid.NAMESPACE_OID, request.attempt))
 
 
+def _settings(cwd: Path) -> tuple[Path, ...]:
+    """Settings files that may set variables, the one that wins last."""
+    project = cwd / ".claude"
+    return (home() / "settings.json", project / "settings.json", project / "settings.local.json")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return record(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return {}
+
+
 def _options(request: Request) -> tuple[str, ...]:
     profile, session = request.profile, _session(request)
     argv: tuple[str, ...] = ("--model", profile.model)
     argv += ("--resume", session) if request.resume else ("--session-id", session)
     argv += ("--effort", profile.effort) if profile.effort else ()
+    settings = SANDBOX if request.autonomy == "edit" and sandboxed() else {}
+    if request.gateway:  # a settings file's own would win over the environment's
+        settings = {**settings, "env": {BASE_URL: request.gateway}}
+    argv += ("--settings", json.dumps(settings)) if settings else ()
     return argv + _autonomy(request)
 
 
 def _autonomy(request: Request) -> tuple[str, ...]:
-    """`edit`: files in the folder, and commands inside Claude Code's own sandbox."""
+    """`edit`: files in the folder; commands run inside Claude Code's own sandbox."""
     if request.autonomy == "ask":
         return ("--permission-mode", "manual")
     if request.autonomy == "edit":
-        accept = ("--permission-mode", "acceptEdits")
-        return (*accept, "--settings", json.dumps(SANDBOX)) if sandboxed() else accept
+        return ("--permission-mode", "acceptEdits")
     if os.geteuid() == 0 and os.environ.get("IS_SANDBOX") != "1":  # root may not bypass
         return ("--permission-mode", "acceptEdits", f"--allowedTools={TOOLS}")
     return ("--permission-mode", "bypassPermissions")
@@ -129,9 +158,10 @@ def sandboxed() -> bool:
     return subprocess.run([*probe, "true"], capture_output=True, check=False).returncode == 0
 
 
-def _env() -> dict[str, str]:
+def _env(request: Request) -> dict[str, str]:
     """CLAUDECODE is set inside a session of Claude Code, which refuses to nest."""
-    env = {"CLAUDECODE": ""} if os.environ.get("CLAUDECODE") else {}
+    env = {BASE_URL: request.gateway} if request.gateway else {}
+    env |= {"CLAUDECODE": ""} if os.environ.get("CLAUDECODE") else {}
     if "CLAUDE_CODE_MAX_RETRIES" not in os.environ:
         env["CLAUDE_CODE_MAX_RETRIES"] = RETRIES
     return env
@@ -278,19 +308,6 @@ def _tool(block: dict[str, Any]) -> str:
     keys = ("command", "file_path", "pattern", "url", "query", "description", "prompt")
     said = next((text(given, key) for key in keys if text(given, key)), "")
     return shorten(f"{text(block, 'name')} {said}".strip())
-
-
-def _request(usage: dict[str, Any]) -> Usage:
-    """The API's own figures."""
-    long = number(usage, "cache_creation", "ephemeral_1h_input_tokens")
-    return Usage(
-        input=number(usage, "input_tokens"),
-        cached_input=number(usage, "cache_read_input_tokens"),
-        cache_write_5m=max(0, number(usage, "cache_creation_input_tokens") - long),
-        cache_write_1h=long,
-        output=number(usage, "output_tokens"),
-        reasoning=number(usage, "output_tokens_details", "thinking_tokens"),
-    )
 
 
 def _by_model(row: dict[str, Any]) -> Usage:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
 import tempfile
 import time
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from acr.agents import Command, Detection, Report, Request, detection
+from acr.agents import Command, Detection, Report, Request, Upstream, detection
 from acr.agents.failures import explain
 from acr.agents.records import dig, lines, number, record, rows, shorten, table, text
 from acr.agents.sessions import Ran, Told, Turn
@@ -21,6 +23,11 @@ from acr.nouns import AttemptStatus, Event, Usage
 __all__ = ["Codex", "home", "tokens", "turn"]
 
 LOGIN = "codex login"
+OPENAI = "openai"
+"""The built-in provider."""
+OPENAI_URL = "https://api.openai.com/v1"
+PLAIN = "features.enable_request_compression=false"
+"""With a ChatGPT login requests are compressed by zstd, which a gateway cannot read."""
 REFUSED = re.compile(
     r"Read-only file system|Operation not permitted|rejected by user"
     r"|blocked by PreToolUse hook|patch rejected"
@@ -72,6 +79,15 @@ class Codex:
         resume = ("resume", request.resume) if request.resume else ()
         return Command((*argv, *request.args, *resume, "--", request.prompt), _env(request))
 
+    def upstream(self, request: Request) -> Upstream | None:
+        """The built-in provider, or one of config.toml by its own base URL."""
+        name = _provider()
+        if name == OPENAI:
+            url = _config().get("openai_base_url")
+            return Upstream("openai", url if isinstance(url, str) else OPENAI_URL)
+        url = text(_config(), "model_providers", name, "base_url")
+        return Upstream(name, url) if url and "." not in name else None  # -c splits at dots
+
     def reader(self, request: Request) -> CodexReader:
         """Reads the events, and the rollout files for what the events leave out."""
         return CodexReader(request)
@@ -85,7 +101,23 @@ def _model(request: Request) -> tuple[str, ...]:
         argv = ("-p", f"acr-{profile.name}", *argv)
     if profile.effort:
         argv += ("-c", f"model_reasoning_effort={profile.effort}")
+    if request.gateway:
+        name = _provider()
+        key = "openai_base_url" if name == OPENAI else f"model_providers.{name}.base_url"
+        argv += ("-c", f"{key}={json.dumps(request.gateway)}", "-c", PLAIN)
     return argv
+
+
+def _config() -> dict[str, Any]:
+    """The user's config.toml; empty when there is none, or none that can be read."""
+    try:
+        return tomllib.loads((home() / "config.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _provider() -> str:
+    return text(_config(), "model_provider") or OPENAI
 
 
 def _env(request: Request) -> dict[str, str]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+import re
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from acr.agents import Command, Detection, Report, Request, detection
+from acr.agents import Command, Detection, Report, Request, Upstream, detection
 from acr.agents.failures import explain
 from acr.agents.records import dig, number, record, shorten, table, text
 from acr.agents.sessions import Ran, Told, Turn
@@ -29,6 +32,17 @@ PERMISSIONS: dict[str, dict[str, str]] = {
     "full": {},
 }
 """By autonomy; laid over the user's own. Where nobody can answer, "ask" means no."""
+FILES = ("config.json", "opencode.json", "opencode.jsonc")
+COMMENT = re.compile(
+    r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[}\]])', re.S
+)
+"""Strings, and what JSON with comments has besides JSON."""
+KNOWN = {
+    "anthropic": "https://api.anthropic.com/v1",
+    "openai": "https://api.openai.com/v1",
+    "openrouter": "https://openrouter.ai/api/v1",
+}
+"""Providers built into opencode -> the base URL that their libraries use."""
 REFUSALS = ("rejected permission", "specified a rule which prevents")
 """How the error of a tool call reads that a permission refused."""
 
@@ -69,6 +83,17 @@ class OpenCode:
         argv = ("opencode", *_options(request), *request.profile.args, *request.args)
         return Command((*argv, f"--prompt={request.prompt}"), _env(request))
 
+    def upstream(self, request: Request) -> Upstream | None:
+        """The base URL of the model's provider, where a configuration gives one, else its own."""
+        provider = _provider(request)
+        url = KNOWN.get(provider, "")
+        for config in _configs(request.cwd):
+            url = text(config, "provider", provider, "options", "baseURL") or url
+        if not url or "{" in url:
+            return None
+        path = "/v1" if provider == "anthropic" and url.endswith("/v1") else ""
+        return Upstream(provider, url.removesuffix(path), path)
+
     def reader(self, request: Request) -> OpenCodeReader:
         """Reads the events, and the database for models and sub-agents."""
         return OpenCodeReader(request)
@@ -83,10 +108,40 @@ def _options(request: Request) -> tuple[str, ...]:
 def _env(request: Request) -> dict[str, str]:
     """Configuration for this run alone; the user's files are not touched."""
     env = {"OPENCODE_DISABLE_AUTOUPDATE": "1"}
-    if wanted := PERMISSIONS[request.autonomy]:
-        config = record(os.environ.get(CONFIG, ""))
-        env[CONFIG] = json.dumps({**config, "permission": table(config, "permission") | wanted})
+    config = record(os.environ.get(CONFIG, ""))
+    wanted: dict[str, Any] = {}
+    if permissions := PERMISSIONS[request.autonomy]:
+        wanted["permission"] = table(config, "permission") | permissions
+    if request.gateway:
+        name = _provider(request)
+        providers, provider = table(config, "provider"), table(config, "provider", name)
+        options = table(provider, "options") | {"baseURL": request.gateway}
+        wanted["provider"] = providers | {name: provider | {"options": options}}
+    if wanted:
+        env[CONFIG] = json.dumps({**config, **wanted})
     return env
+
+
+def _provider(request: Request) -> str:
+    return request.profile.model.partition("/")[0]
+
+
+def _configs(cwd: Path) -> Iterator[dict[str, Any]]:
+    """The configurations that apply in `cwd`, the one that wins last."""
+    base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "opencode"
+    folders = [base, *reversed([cwd, *cwd.parents])]
+    paths = [folder / name for folder in folders for name in FILES]
+    if named := os.environ.get("OPENCODE_CONFIG"):
+        paths.insert(len(FILES), Path(named))
+    for path in paths:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            yield record(COMMENT.sub(_kept, path.read_text(encoding="utf-8")))
+    yield record(os.environ.get(CONFIG, ""))
+
+
+def _kept(found: re.Match[str]) -> str:
+    """Strings stay; comments, and commas before a closing bracket, go."""
+    return found[0] if found[0].startswith('"') else ""
 
 
 class OpenCodeReader:

@@ -158,7 +158,7 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     # opencode believes $PWD rather than the folder that it is started in
     here = {"ACR_ATTEMPT": request.attempt, "PWD": str(request.cwd)}
-    env = {**os.environ, **here, **command.env}
+    env = {**os.environ, **here, **(_direct() if request.gateway else {}), **command.env}
     piped = subprocess.PIPE if pipes else None
     with _stdin(command) if pipes else contextlib.nullcontext() as stdin:
         try:
@@ -173,6 +173,13 @@ def _start(
             )
         except (OSError, ValueError) as e:
             raise AgentError(_why_not(agent, request, command, e)) from None
+
+
+def _direct() -> dict[str, str]:
+    """No proxy stands between the agent and this machine."""
+    given = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    names = ",".join(filter(None, (given, "127.0.0.1")))
+    return {"NO_PROXY": names, "no_proxy": names}
 
 
 @contextlib.contextmanager
@@ -209,9 +216,14 @@ def _about(request: Request, command: Command) -> dict[str, Any]:
         "profile": request.profile.name,
         "model": request.profile.model,
         "autonomy": request.autonomy,
-        "argv": list(command.argv),
+        "argv": [_plain(word, request.gateway) for word in command.argv],
         "cwd": str(request.cwd),
     }
+
+
+def _plain(word: str, gateway: str) -> str:
+    """`word` without the address of a gateway, which has its token."""
+    return word.replace(gateway, "[gateway]") if gateway else word
 
 
 class _Followed:

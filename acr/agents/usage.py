@@ -5,10 +5,25 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
+from acr.agents.records import number
 from acr.nouns import Usage
 
-__all__ = ["Ledger", "moment", "since"]
+__all__ = ["Ledger", "anthropic", "moment", "since"]
+
+
+def anthropic(usage: dict[str, Any]) -> Usage:
+    """What the `usage` of Anthropic's Messages API says; cached tokens stand beside the input."""
+    long = number(usage, "cache_creation", "ephemeral_1h_input_tokens")
+    return Usage(
+        input=number(usage, "input_tokens"),
+        cached_input=number(usage, "cache_read_input_tokens"),
+        cache_write_5m=max(0, number(usage, "cache_creation_input_tokens") - long),
+        cache_write_1h=long,
+        output=number(usage, "output_tokens"),
+        reasoning=number(usage, "output_tokens_details", "thinking_tokens"),
+    )
 
 
 class Ledger:

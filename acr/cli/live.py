@@ -67,10 +67,11 @@ class Live:
         self._show(f"{profile.agent} is at work")
 
     def event(self, event: Event) -> None:
-        """A compact line per tool call; everything under --verbose."""
-        loud = event.kind in ("warning", "error")
-        if loud or (not self._quiet and (event.kind == "tool" or self._verbose)):
-            style = {"warning": "yellow", "error": "red", "tool": "dim"}.get(event.kind, "")
+        """A compact line per tool call, and what it used; everything under --verbose."""
+        loud, told = event.kind in ("warning", "error"), event.kind in ("tool", "usage")
+        if loud or (not self._quiet and (told or self._verbose)):
+            dim = "dim" if told else ""
+            style = {"warning": "yellow", "error": "red"}.get(event.kind, dim)
             text = clean(event.text if self._verbose else _one_line(event.text))
             err().print(f"  {text}", style=style, markup=True)
 

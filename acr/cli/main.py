@@ -51,6 +51,7 @@ COMMANDS = {
     "prices": ("acr.cli.prices:app", "Shows the price used for a model and where it comes from."),
     "config": ("acr.cli.config:app", "Shows and changes settings."),
     "sandbox": ("acr.cli.sandbox:app", "Shows the sandboxes that tests can run in."),
+    "gateway": ("acr.cli.gateway:app", "Routes single model calls of agents; shows what passed."),
     "bench": ("acr.cli.bench:app", "Replays routers on recorded outcomes; calls no model."),
     "init": ("acr.cli.init:app", "Finds installed agents and writes a first config.toml."),
     "doctor": ("acr.cli.doctor:app", "Checks every part, with the fix for what is broken."),

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from acr import settings
-from acr.cli.run import AsJson, AutonomyLevel, NoVerify, Quiet, Sandbox, Timeout, Verbose, Yes
+from acr.cli.run import (
+    AsJson,
+    AutonomyLevel,
+    Gateway,
+    NoVerify,
+    Quiet,
+    Sandbox,
+    Timeout,
+    Verbose,
+    Yes,
+)
 from acr.errors import AcrError, UsageError
 from acr.nouns import Attempt, Task
 from acr.settings import Settings
@@ -32,6 +42,7 @@ def resume(
     sandbox: Sandbox = None,
     timeout: Timeout = None,
     no_verify: NoVerify = False,
+    gateway: Gateway = False,
     yes: Yes = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -57,6 +68,7 @@ def resume(
         verify=not no_verify,
         agent_args=context.obj or (),
         resume=session,
+        gateway=gateway,
     )
     perform(asked, config, yes=yes, as_json=as_json, quiet=quiet, verbose=verbose)
 

@@ -82,6 +82,9 @@ Prefer = Annotated[
     Preference | None,
     typer.Option(help="quality: price hardly counts; cheap: it counts ten times as much."),
 ]
+Gateway = Annotated[
+    bool, typer.Option("--gateway", help="Route each of the agent's model calls to a tier.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the summary.")]
@@ -111,6 +114,7 @@ def run(
         bool, typer.Option("--interactive", "-i", help="Open the agent's own screen.")
     ] = False,
     seed: Annotated[int | None, typer.Option(help="Make the choice repeatable.")] = None,
+    gateway: Gateway = False,
     yes: Yes = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -139,6 +143,7 @@ def run(
         interactive=interactive,
         agent_args=context.obj or (),
         seed=seed,
+        gateway=gateway,
     )
     if dry_run:
         return _dry_run(asked, config, as_json)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -56,7 +56,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 )
 def stats(
     *,
-    by: Annotated[By, typer.Option(help="What one line is about.")] = "model-dimension",
+    by: Annotated[
+        Literal[By, "step"], typer.Option(help="What one line is about; step: model calls.")
+    ] = "model-dimension",
     since: Annotated[
         str | None, typer.Option(help="Only attempts since 24h, 7d, 2w or a date 2026-01-31.")
     ] = None,
@@ -110,6 +112,8 @@ def stats(
         words.since(since), _repository(repo, config), agent, dimension, language, profile
     )
     with loop.open_memory(config) as memory:
+        if by == "step":
+            return _steps(memory, filters, as_json)
         found = memory.tries(filters)
         if not found:
             _refuse_unknown(memory, filters, repo)
@@ -168,6 +172,18 @@ def row_data(row: Row, by: By) -> dict[str, Any]:
         "last": row.last or None,
         "trend": row.trend,
     }
+
+
+def _steps(memory: Memory, filters: Filters, as_json: bool) -> None:
+    """Single model calls that went through the gateway."""
+    from acr.cli import steps
+    from acr.cli.console import emit_json
+
+    asked = {name: getattr(filters, name) for name in ("since", "repository", "dimension")}
+    sums = memory.step_sums(**asked)
+    if not as_json:
+        return steps.show_sums(sums)
+    return emit_json({"by": "step", "filters": asked, "rows": steps.sums_json(sums)})
 
 
 def _leader_data(leader: Leader) -> dict[str, Any]:

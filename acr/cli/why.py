@@ -25,9 +25,31 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def why(
     run: RunRef = "",
     *,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Each model call that went through the gateway.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Explains the decisions of a run: votes, similar tasks, rules, candidates."""
+    if steps:
+        return _steps(run, as_json)
+    return _decisions(run, as_json)
+
+
+def _steps(run: str, as_json: bool) -> None:
+    from acr import loop
+    from acr.cli import steps
+    from acr.cli.console import emit_json
+
+    with loop.open_memory(settings.load()) as memory:
+        task = memory.task(run)
+        made = memory.steps(task.id)
+    if as_json:
+        return emit_json(steps.as_json(task, made))
+    return steps.show(task, made)
+
+
+def _decisions(run: str, as_json: bool) -> None:
     from acr import loop
     from acr.cli.console import emit_json, out
 

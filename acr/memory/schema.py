@@ -108,3 +108,16 @@ def views(db: Database) -> None:
         db.execute(f"DROP VIEW IF EXISTS {name}")
         db.execute(f"CREATE VIEW {name} AS {view.select}")
     db.execute("CREATE INDEX figures_started ON figures (started)")
+
+
+@steps()
+def model_calls(db: Database) -> None:
+    """Single calls of attempts that ran through the gateway; they go with their attempt."""
+    for statement in (
+        "CREATE TABLE steps (attempt TEXT NOT NULL, n INTEGER NOT NULL, session TEXT, kind TEXT,"
+        " tier TEXT, asked TEXT, answered TEXT, status INTEGER, usage JSON, tokens INTEGER,"
+        " cost REAL, reason TEXT, started REAL, seconds REAL, PRIMARY KEY (attempt, n))",
+        "CREATE TRIGGER steps_go AFTER DELETE ON attempts BEGIN"
+        " DELETE FROM steps WHERE attempt = OLD.id; END",
+    ):
+        db.execute(statement)

@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any
 
 from acr.errors import AcrError
-from acr.memory import driver, migrations, rows, statistics, summary, vectors
+from acr.memory import driver, migrations, rows, statistics, steps, summary, vectors
 from acr.memory.statistics import Figures
+from acr.memory.steps import StepSum
 from acr.memory.summary import Filters, Try
 from acr.nouns import (
     Attempt,
@@ -25,6 +26,7 @@ from acr.nouns import (
     Recent,
     SessionTurn,
     Statistic,
+    Step,
     Task,
     Verdict,
     VerdictStatus,
@@ -168,6 +170,26 @@ class Memory:
             changed = replace(outcome, verdict=revise(outcome.verdict))
             self._insert_outcome(_outcome_rows(_checked(changed)))
         return changed
+
+    def add_steps(self, made: Iterable[Step]) -> None:
+        """Stores model calls of stored attempts; nothing happens to those there already."""
+        with self.writing():
+            steps.add(self.db, made)
+
+    def steps(self, task_id: str) -> tuple[Step, ...]:
+        """The model calls of a run that went through the gateway, in order."""
+        with driver.speaking(self.path):
+            return steps.of_task(self.db, task_id)
+
+    def step_sums(
+        self,
+        dimension: str | None = None,
+        repository: str | None = None,
+        since: float | None = None,
+    ) -> tuple[StepSum, ...]:
+        """What model calls add up to, by kind, tier and model; the filters as in `statistics`."""
+        with driver.speaking(self.path):
+            return steps.sums(self.db, dimension, repository, since)
 
     def set_human(self, run: str, status: VerdictStatus) -> Outcome:
         """A person's verdict on the last attempt of a run (id, prefix, or "" for the latest)."""
@@ -438,7 +460,8 @@ class Memory:
             self._changed()
 
     def records(self) -> Iterator[Record]:
-        """Everything, as of one moment: tasks, decisions, outcomes, figures of pruned attempts."""
+        """Everything, as of one moment: tasks, decisions, outcomes, figures of pruned attempts,
+        steps."""
         with driver.speaking(self.path):
             self.db.execute("BEGIN")
             try:
@@ -456,6 +479,7 @@ class Memory:
                     )
                 for row in self.db.execute(f"SELECT * FROM figures WHERE {PRUNED} ORDER BY seq"):
                     yield rows.from_row(Figures, row)
+                yield from steps.everything(self.db)
             finally:
                 self.db.execute("COMMIT")
 
@@ -475,6 +499,8 @@ class Memory:
             return bool(self._insert("decisions", "id", rows.to_row(record)).rowcount)
         if isinstance(record, tuple):
             return self._insert_task(_task_row(*record))
+        if isinstance(record, Step):
+            return bool(steps.add(self.db, [record]))
         attempt = record.attempt if isinstance(record, Figures) else record.attempt.id
         known = "SELECT 1 FROM figures WHERE attempt = ?"
         if self.db.execute(known, (attempt,)).fetchone():
@@ -659,7 +685,7 @@ class Judged:
     human: VerdictStatus | None = None
 
 
-Record = tuple[Task, bytes | None] | Decision | Judged | Figures
+Record = tuple[Task, bytes | None] | Decision | Judged | Figures | Step
 """A row of memory by itself; a task comes with its int8 vector."""
 
 

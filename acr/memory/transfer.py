@@ -15,7 +15,7 @@ from acr.errors import AcrError, MemoryFileError
 from acr.memory.shape import check
 from acr.memory.statistics import Figures
 from acr.memory.store import Judged, Memory, Record
-from acr.nouns import Decision, Task, from_json, to_json
+from acr.nouns import Decision, Step, Task, from_json, to_json
 
 __all__ = ["FORMAT", "VERSION", "dump", "load"]
 
@@ -26,12 +26,12 @@ BATCH = 100
 """Lines stored in one transaction: others may write in between."""
 LONGEST = 1 << 27
 """Bytes of a line, at most."""
-KINDS: dict[str, Any] = {"decision": Decision, "outcome": Judged, "figures": Figures}
+KINDS: dict[str, Any] = {"decision": Decision, "outcome": Judged, "figures": Figures, "step": Step}
 """Name in the line -> what it holds, besides tasks."""
 
 
 def dump(memory: Memory) -> Generator[str, None, None]:
-    """Lines, each with its end: tasks, decisions, outcomes, figures of pruned attempts.
+    """Lines, each with its end: tasks, decisions, outcomes, figures of pruned attempts, steps.
 
     The vector of a task is base64 of its int8 form; `embedder` names its space.
     """
@@ -104,7 +104,7 @@ def _record(kind: str, data: dict[str, Any]) -> Record:
         check(str | None, data.get("vector"), "vector")
         return from_json(Task, data["task"] | {"embedding": None}), _vector(data.get("vector"))
     if kind not in KINDS:
-        raise ValueError("neither task, decision, outcome nor figures")
+        raise ValueError("neither task, decision, outcome, figures nor step")
     check(KINDS[kind], data[kind], kind)
     record: Record = from_json(KINDS[kind], data[kind])
     return record

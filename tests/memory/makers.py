@@ -14,6 +14,7 @@ from acr.nouns import (
     Neighbour,
     Outcome,
     Signal,
+    Step,
     Task,
     TestDiff,
     Usage,
@@ -113,3 +114,23 @@ def outcome(
         strength=strength,
     )
     return Outcome(of, decision, done, verdict)
+
+
+def step(attempt: str, n: int = 1, **changes: Any) -> Step:
+    """A model call of an attempt."""
+    base = {
+        "attempt": attempt,
+        "n": n,
+        "session": "thread",
+        "kind": "edit",
+        "tier": "minimal",
+        "asked": "big",
+        "answered": "tiny",
+        "status": 200,
+        "usage": Usage(input=10, output=5, requests=1),
+        "cost": 0.25,
+        "reason": "a small edit",
+        "started": 1000.0,
+        "seconds": 1.5,
+    }
+    return Step(**{**base, **changes})

@@ -109,7 +109,7 @@ def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
         (3, lambda line: "[]\n", "not a JSON object"),
         (4, lambda line: "[" * 100_000 + "\n", "not a JSON object"),
         (4, lambda line: line.replace("0.9", "NaN", 1), "not a JSON object"),
-        (3, lambda line: '{"what": 1}\n', "neither task, decision, outcome nor figures"),
+        (3, lambda line: '{"what": 1}\n', "neither task, decision, outcome, figures nor step"),
         (2, edited(lambda d: d["task"].pop("prompt")), "task must be an object with 'prompt'"),
         (2, edited(lambda d: d["task"].update(id=7)), "task.id must be text"),
         (2, edited(lambda d: d["task"].update(created="now")), "task.created must be a number"),

@@ -125,12 +125,12 @@ def test_advice_reaches_the_model_only_when_it_is_on(
     }
     (home / "cache" / "advice.json").write_text(json.dumps(table))
     hooked.run(agent, "fix the failing test", root, "mock-big")
-    assert not any(said in asked.body for asked in server.requests)
+    assert not any(said in asked.raw.decode() for asked in server.requests)
     hooked.outcomes(1)
     hooksfile.change(advise=True)
     (home / "cache" / "advice.json").write_text(json.dumps(table))
     hooked.run(agent, "fix the failing test", root, "mock-big")
-    assert any(said in asked.body for asked in server.requests)
+    assert any(said in asked.raw.decode() for asked in server.requests)
     hooked.outcomes(2)
 
 

@@ -1,0 +1,1 @@
+"""A local gateway between agents and providers: each model call goes to the tier it needs."""

@@ -1,0 +1,37 @@
+"""Which tier answers the next step of an agent. A new router is one file and one line."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from acr.errors import SettingsError
+from acr.nouns import TIERS
+from acr.steps.nouns import Router
+
+__all__ = ["DEFAULT", "ROUTERS", "make"]
+
+ROUTERS = {"as-asked": "acr.steps.fixed:AsAsked"}
+"""Router name -> where it lives."""
+DEFAULT = "as-asked"
+
+
+def make(name: str) -> Router:
+    """The router called `name` (empty: the default), or tiers in turn: `frontier, minimal`.
+
+    Raises SettingsError for another name.
+    """
+    name = name or DEFAULT
+    tiers = tuple(tier for word in name.split(",") for tier in TIERS if tier == word.strip())
+    if tiers and len(tiers) == name.count(",") + 1:
+        from acr.steps.fixed import Pinned
+
+        return Pinned(tiers)
+    if name not in ROUTERS:
+        known = ", ".join(ROUTERS)
+        raise SettingsError(
+            f"gateway.router: no router called {name!r}; known: {known}, or tiers in turn, "
+            "such as frontier,minimal"
+        )
+    module, _, kind = ROUTERS[name].partition(":")
+    return cast(Router, getattr(import_module(module), kind)())
