@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["APPLICATION", "VERSION", "check_version", "migrate"]
 
-VERSION = 2
+VERSION = 3
 """How many steps acr.memory.schema has; the file carries it as user_version."""
 APPLICATION = int.from_bytes(b"acr\0")
 """The application_id of the file, so that another program's database is not taken for acr's."""

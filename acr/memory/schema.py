@@ -57,3 +57,23 @@ def first_schema(db: Database) -> None:
 def handicaps(db: Database) -> None:
     """Tries that follow failed ones meet hard tasks: what that costs them is kept with them."""
     db.execute("ALTER TABLE figures ADD COLUMN handicap REAL NOT NULL DEFAULT 0")
+
+
+@steps()
+def totals_over_repositories(db: Database) -> None:
+    """What every decision reads is kept added up; tasks are found by their kind."""
+    sums = (
+        "sum(n) n, sum(wins) wins, sum(losses) losses, total(weight) weight, total(score) score,"
+        " total(cost) cost, sum(cost_n) cost_n, sum(tokens) tokens, total(duration) duration,"
+        " max(last) last"
+    )
+    for statement in (
+        "CREATE TABLE totals (profile TEXT, agent TEXT, model TEXT, dimension TEXT, n INTEGER,"
+        " wins INTEGER, losses INTEGER, weight REAL, score REAL, cost REAL, cost_n INTEGER,"
+        " tokens INTEGER, duration REAL, last REAL,"
+        " PRIMARY KEY (profile, agent, model, dimension)) WITHOUT ROWID",
+        f"INSERT INTO totals SELECT profile, agent, model, dimension, {sums} FROM statistics"
+        " GROUP BY 1, 2, 3, 4",
+        "CREATE INDEX tasks_dimension ON tasks (dimension)",
+    ):
+        db.execute(statement)

@@ -42,14 +42,15 @@ class Benchmark:
         self._data = data
         self._spelled = {spelling(name): name for name in data["models"]}
         self._families = {family(name): name for name in data["models"]}
+        self.model = cache(self._model)
+        """The benchmark's model that is this one or of its family; None when there is none."""
 
     @property
     def correlation(self) -> float:
         """How alike two models do on one task of a dimension: correlation of their scores."""
         return float(self._data["correlation"])
 
-    def model(self, name: str) -> str | None:
-        """The benchmark's model that is `name` or of its family; None when there is none."""
+    def _model(self, name: str) -> str | None:
         kin = family(name)
         known = self._spelled.get(spelling(name)) or self._families.get(kin)
         if known or not kin:
