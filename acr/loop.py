@@ -179,8 +179,18 @@ def choose(
     present = {name: agents.installed(name) for name in {p.agent for p in profiles}}
     ready = [p for p in profiles if present[p.agent]] or list(profiles)
     priced = prices.listed(ready)
+    (reading,) = reader(config).scores([task.prompt])  # it remembers what it has read
     decision = decide(
-        task, ready, memory, config, prices=priced, pins=pins, tried=tried, spent=spent, seed=seed
+        task,
+        ready,
+        memory,
+        config,
+        prices=priced,
+        pins=pins,
+        reading=reading,
+        tried=tried,
+        spent=spent,
+        seed=seed,
     )
     return decision, next(p for p in ready if p.name == decision.chosen)
 

@@ -240,6 +240,8 @@ class Neighbour:
     same_repository: bool = False
     age: float = 0.0
     """Seconds since the attempt."""
+    vector: bytes | None = None
+    """The int8 form of the task's vector; not kept with a decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +296,12 @@ class Decision:
         now = next((c.expected for c in self.candidates if c.profile == self.chosen), None)
         if not self.tried or now is None:
             return 0.0
-        return max(0.0, pooled(self.votes, self.chosen)[0] - now)
+        return max(0.0, self.usual - now)
+
+    @property
+    def usual(self) -> float:
+        """What was expected of the chosen one on this task before any try, 0..1."""
+        return pooled(self.votes, self.chosen)[0]
 
 
 def pooled(votes: Iterable[Vote], profile: str) -> tuple[float, float]:
@@ -488,6 +495,8 @@ class Recent:
     score: float
     weight: float
     """The verdict's strength."""
+    expected: float | None = None
+    """What was expected when it was chosen, 0..1; None where nothing was decided."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class OrchestratorSettings:
     """Weight of the expected score in the reward."""
     epsilon_cost: float = _within(-0.1, -math.inf, 0.0)
     """Weight of the expected cost (per USD) in the reward; negative."""
-    neighbours: int = _within(40, 0, 1000)
+    neighbours: int = _within(150, 0, 1000)
     """How many similar tasks vote."""
     threshold: float = _within(0.3, -1.0, 1.0)
     """Cosine similarity under which a task is not similar."""

@@ -61,7 +61,8 @@ def handicaps(db: Database) -> None:
 
 @steps()
 def totals_over_repositories(db: Database) -> None:
-    """What every decision reads is kept added up; tasks are found by their kind."""
+    """What every decision reads is kept added up; tasks are found by their kind; what a decision
+    expected is kept with the outcome."""
     sums = (
         "sum(n) n, sum(wins) wins, sum(losses) losses, total(weight) weight, total(score) score,"
         " total(cost) cost, sum(cost_n) cost_n, sum(tokens) tokens, total(duration) duration,"
@@ -75,5 +76,6 @@ def totals_over_repositories(db: Database) -> None:
         f"INSERT INTO totals SELECT profile, agent, model, dimension, {sums} FROM statistics"
         " GROUP BY 1, 2, 3, 4",
         "CREATE INDEX tasks_dimension ON tasks (dimension)",
+        "ALTER TABLE figures ADD COLUMN expected REAL",
     ):
         db.execute(statement)

@@ -61,6 +61,8 @@ class Figures:
     """The verdict's strength; 1 for a person's, 0 when unverified."""
     handicap: float = 0.0
     """Added to the score of a try that followed failed ones; see Decision."""
+    expected: float | None = None
+    """What the decision expected before any try; None without one."""
 
 
 def figures(outcome: Outcome) -> Figures:
@@ -84,6 +86,7 @@ def figures(outcome: Outcome) -> Figures:
         score={"pass": 1.0, "fail": 0.0}.get(human or "", verdict.score),
         weight=0.0 if status == "unverified" else strength,
         handicap=outcome.decision.handicap if outcome.decision else 0.0,
+        expected=outcome.decision.usual if outcome.decision else None,
     )
 
 
@@ -119,8 +122,8 @@ def totals(db: Any) -> tuple[Statistic, ...]:
 def recent(db: Any, limit: int) -> tuple[Recent, ...]:
     """The latest verified outcomes, newest first."""
     rows = db.execute(
-        "SELECT profile, model, dimension, score + handicap, weight FROM figures WHERE weight > 0"
-        " ORDER BY seq DESC LIMIT ?",
+        "SELECT profile, model, dimension, score + handicap, weight, expected FROM figures"
+        " WHERE weight > 0 ORDER BY seq DESC LIMIT ?",
         (limit,),
     )
     return tuple(Recent(*row) for row in rows)

@@ -36,6 +36,8 @@ OVERSAMPLED = 1.25
 """Similar tasks read per neighbour wanted: some have no judged attempt."""
 SHORT = 200
 """Characters of a neighbour's prompt."""
+HUMAN = ("status", "score", "weight", "handicap", "expected")
+"""Figures that stay when a person has judged."""
 FORGOTTEN = "[forgotten]"
 """Stands for the prompt of a forgotten task in decisions that cite it."""
 
@@ -247,7 +249,7 @@ class Memory:
             others = k // 4 if dimensions else 0
             for most in (math.ceil(k * OVERSAMPLED), self.capacity):
                 near = self._spaces.nearest(self.db, embedder, vector, most, among, others)
-                similar = {row: cosine for row, cosine in near.items() if cosine >= threshold}
+                similar = {row: found for row, found in near.items() if found[0] >= threshold}
                 attempts = self._judged(similar, exclude)
                 inside = [row for row in similar if among is None or row in among]
                 judged = [row for row in inside if row in attempts][:k]
@@ -256,8 +258,8 @@ class Memory:
         chosen = {*judged, *(similar.keys() - {*inside})} & attempts.keys()
         now = time.time()
         return tuple(
-            _neighbour(row, cosine, repository, now)
-            for task, cosine in similar.items()
+            _neighbour(row, found, repository, now)
+            for task, found in similar.items()
             if task in chosen
             for row in attempts[task]
         )
@@ -281,7 +283,7 @@ class Memory:
             near = self._spaces.nearest(self.db, embedder, vector, k)
             found = [
                 (self.db.execute("SELECT * FROM tasks WHERE seq = ?", (row,)).fetchone(), cosine)
-                for row, cosine in near.items()
+                for row, (cosine, _) in near.items()
                 if cosine >= threshold
             ]
         return tuple((rows.from_row(Task, row), cosine) for row, cosine in found)
@@ -465,7 +467,7 @@ class Memory:
         ).fetchone()
         if known and known["human"] and not new["verdicts"]["human"]:
             new["verdicts"]["human"] = known["human"]
-            figures |= {name: known[name] for name in ("status", "score", "weight", "handicap")}
+            figures |= {name: known[name] for name in HUMAN}
         for table, row in new.items():
             self._insert(table, "id" if table == "attempts" else "attempt", row, replacing=True)
         if known:
@@ -658,7 +660,7 @@ def _outcome(row: Any) -> Outcome:
     )
 
 
-def _neighbour(row: Any, similarity: float, repository: str, now: float) -> Neighbour:
+def _neighbour(row: Any, near: tuple[float, bytes], repository: str, now: float) -> Neighbour:
     return Neighbour(
         task=row["task"],
         prompt=rows.text(row["prompt"])[:SHORT],
@@ -667,8 +669,9 @@ def _neighbour(row: Any, similarity: float, repository: str, now: float) -> Neig
         status=row["status"],
         score=row["score"],
         cost=row["cost"],
-        similarity=similarity,
+        similarity=near[0],
         strength=row["weight"],
         same_repository=bool(repository) and row["repository"] == repository,
         age=max(0.0, now - row["started"]),
+        vector=near[1],
     )

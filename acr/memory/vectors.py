@@ -10,6 +10,7 @@ from acr.errors import MemoryFileError
 from acr.memory.driver import connect, how
 
 __all__ = [
+    "SCALE",
     "add",
     "connect",
     "dequantise",

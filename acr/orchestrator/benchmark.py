@@ -44,6 +44,8 @@ class Benchmark:
         self._families = {family(name): name for name in data["models"]}
         self.model = cache(self._model)
         """The benchmark's model that is this one or of its family; None when there is none."""
+        self.effort = cache(self._effort)
+        """Output tokens of an answer in a dimension, as a multiple of the mean dimension's."""
 
     @property
     def correlation(self) -> float:
@@ -85,8 +87,7 @@ class Benchmark:
         """Whether the benchmark has tasks of `dimension`; agentic_programming it has not."""
         return dimension in self._data["dimensions"]
 
-    def effort(self, dimension: str) -> float:
-        """Output tokens of an answer in `dimension`, as a multiple of the mean dimension's."""
+    def _effort(self, dimension: str) -> float:
         cells = self._data["dimensions"]
         mean = sum(cell["tokens"][1] for cell in cells.values()) / len(cells)
         return float(cells[dimension]["tokens"][1] / mean) if dimension in cells else 1.0

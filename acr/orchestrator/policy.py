@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from acr.errors import NothingAllowedError
-from acr.nouns import Candidate, Decision, Neighbour, Price, Profile, Task, Tried, pooled
+from acr.nouns import Candidate, Decision, Neighbour, Price, Profile, Reading, Task, Tried, pooled
 from acr.orchestrator import benchmark, costs, escalation, exploration, rules
 from acr.orchestrator.evidence import Evidence, MemoryView, gather
 from acr.orchestrator.rules import Allowed, Pins
@@ -38,7 +38,7 @@ SHOWN = 10
 NO_PINS = Pins()
 
 
-def decide(
+def decide(  # noqa: PLR0913  # all that a decision rests on
     task: Task,
     profiles: Sequence[Profile],
     memory: MemoryView,
@@ -46,6 +46,7 @@ def decide(
     *,
     prices: Mapping[str, Price],
     pins: Pins = NO_PINS,
+    reading: Reading | None = None,
     tried: Sequence[Tried] = (),
     spent: float = 0.0,
     seed: int | None = None,
@@ -57,12 +58,13 @@ def decide(
     Profiles in `tried` failed at this task: they are out, what is expected of the rest is what
     those failures leave, and the score in the reward is what another try adds to the best one.
     The first try is drawn by how probable each profile is the best; the others take the best
-    reward. `spent` is the USD that earlier tries cost. Same memory, task and seed: same decision.
+    reward. `spent` is the USD that earlier tries cost, `reading` what the shipped model reads in
+    the prompt. Same memory, task, reading and seed: same decision.
     Raises NothingAllowedError when rules, budget or prospects leave nothing, UsageError for pins
     that fit nothing.
     """
     allowed = rules.allowed(profiles, settings.pool, pins, [one.profile for one in tried])
-    evidence = gather(task, profiles, memory, settings.orchestrator)
+    evidence = gather(task, profiles, memory, settings.orchestrator, reading)
     votes = tuple(vote(evidence) for vote in VOTERS)
     cost = costs.expected(evidence, prices)
     allowed = rules.affordable(allowed, cost, settings.budget.per_run, spent)
@@ -189,15 +191,15 @@ def _deviation(candidate: Candidate, evidence: Evidence, settled: bool) -> float
     share = candidate.expected * (1 - candidate.expected)
     n = evidence.strength[candidate.profile] + candidate.strength
     spread = math.sqrt(max(0.02, share) / (1 + n))
-    if candidate.profile in evidence.changes:
-        return RECHECK * spread
+    if change := evidence.changes.get(candidate.profile):
+        return RECHECK**change.chance * spread
     return spread / math.sqrt(1 + n / SETTLED) if settled else spread
 
 
 def _shown(evidence: Evidence) -> tuple[Neighbour, ...]:
     """The attempts on the SHOWN most similar tasks."""
     tasks = list(dict.fromkeys(near.task for near in evidence.neighbours))[:SHOWN]
-    return tuple(near for near in evidence.neighbours if near.task in tasks)
+    return tuple(replace(near, vector=None) for near in evidence.neighbours if near.task in tasks)
 
 
 def _draw(candidates: Sequence[Candidate], seed: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from acr.nouns import Task
@@ -28,12 +30,19 @@ SIMILAR = task(embedding=(1.0, 0.0), embedder="e")
 
 def test_every_voter_is_named_and_gives_a_reason() -> None:
     votes = [vote(evidence()) for vote in VOTERS]
-    assert [v.voter for v in votes] == ["prior", "ability", "own", "repository", "neighbours"]
+    assert [v.voter for v in votes] == [
+        "prior",
+        "ability",
+        "own",
+        "repository",
+        "classifier",
+        "neighbours",
+    ]
     assert all(v.reason and "\n" not in v.reason for v in votes)
 
 
 def test_only_the_prior_votes_on_everyone() -> None:
-    assert [len(vote(evidence()).scores) for vote in VOTERS] == [2, 0, 0, 0, 0]
+    assert [len(vote(evidence()).scores) for vote in VOTERS] == [2, 0, 0, 0, 0, 0]
 
 
 def test_the_prior_is_stronger_on_a_measured_model_than_on_a_tier() -> None:
@@ -135,6 +144,28 @@ def test_a_neighbour_of_an_easier_kind_does_not_flatter() -> None:
     vote = neighbours.vote(evidence(*easy, like, about=SIMILAR))
     level = evidence(*easy, about=SIMILAR).level("a", "bug_fixing")
     assert vote.scores["a"][0] == pytest.approx(level, abs=0.1)
+
+
+def test_tasks_that_are_alike_count_little_more_than_one() -> None:
+    """Two neighbours on either side of the task tell more than two at one spot."""
+
+    def strength(*angles: float) -> float:
+        rows = [
+            Row("a", 1.0, task=f"t{n}", vector=(math.cos(angle), math.sin(angle)))
+            for n, angle in enumerate(angles, 1)
+        ]
+        return neighbours.vote(evidence(*rows, about=SIMILAR)).scores["a"][1]
+
+    one, twice, around = strength(0.5), strength(0.5, 0.5), strength(0.5, -0.5)
+    assert one < twice < around
+
+
+def test_a_profile_of_the_same_model_counts_in_part() -> None:
+    pool = (profile("a", "gpt-x"), profile("b", "gpt-x", effort="high"), profile("c", "gpt-y"))
+    memory = FakeMemory([near("a", 1.0, 0.9)])
+    scores = neighbours.vote(gather(SIMILAR, pool, memory, OrchestratorSettings())).scores
+    assert set(scores) == {"a", "b"}
+    assert 0 < scores["b"][1] < scores["a"][1]
 
 
 def test_scores_with_handicaps_added_stay_rates() -> None:
