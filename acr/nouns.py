@@ -240,8 +240,6 @@ class Neighbour:
     same_repository: bool = False
     age: float = 0.0
     """Seconds since the attempt."""
-    vector: bytes | None = None
-    """The int8 form of the task's vector; not kept with a decision."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,12 +75,14 @@ class OrchestratorSettings:
     """Weight of the expected score in the reward."""
     epsilon_cost: float = _within(-0.1, -math.inf, 0.0)
     """Weight of the expected cost (per USD) in the reward; negative."""
-    neighbours: int = _within(150, 0, 1000)
+    neighbours: int = _within(40, 0, 1000)
     """How many similar tasks vote."""
     threshold: float = _within(0.3, -1.0, 1.0)
     """Cosine similarity under which a task is not similar."""
     exploration: float = _within(0.35, 0.0, 1.0)
     """How far uncertainty leads to trying others than the best: 0 never, 1 is Thompson sampling."""
+    mute: tuple[str, ...] = ()
+    """What is not heard: prior, ability, own, repository, classifier, neighbours or changes."""
     gguf: str = ""
     """Path of a GGUF model for the orchestrator; empty uses the shipped one."""
 

@@ -101,7 +101,7 @@ class Matrix:
         if self.readings is None or self.readings[row, 0] != self.readings[row, 0]:
             return None
         found = dict(zip(self.read, self.readings[row].tolist(), strict=True))
-        tiers = {tier: found.pop(tier) for tier in TIERS}
+        tiers = {str(tier): found.pop(tier) for tier in TIERS}
         return Reading({}, 0.5, tiers, found, "the model")
 
     def splits(self, *names: str) -> Matrix:

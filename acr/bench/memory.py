@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from acr.bench.replay import PASS
-from acr.memory.vectors import SCALE
 from acr.nouns import Decision, Neighbour, Pair, Recent, Statistic
 from acr.orchestrator.evidence import Tally
 
@@ -52,7 +51,7 @@ class ReplayMemory:
         """Outcomes of one task: (profile, score as reported, USD or None), and the `decisions`
         that led to them, where there were any."""
         self._changes += len(outcomes)
-        made = decisions or [None] * len(outcomes)
+        made: Sequence[Decision | None] = decisions or [None] * len(outcomes)
         for (profile, score, cost), decision in zip(outcomes, made, strict=True):
             more, usual = (decision.handicap, decision.usual) if decision else (0.0, None)
             cell = self._sums[profile, dimension]
@@ -157,11 +156,8 @@ class ReplayMemory:
         return tuple(self._near(near, cosine))
 
     def _near(self, places: Iterable[int], cosine: NDArray[np.float32]) -> Iterable[Neighbour]:
-        import numpy as np
-
         for place in places:
             task, dimension, outcomes = self._tasks[place]
-            stored = np.rint(self._vectors[place] * SCALE).clip(-127, 127).astype(np.int8).tobytes()
             for profile, score, cost in outcomes:
                 yield Neighbour(
                     task=task,
@@ -172,7 +168,6 @@ class ReplayMemory:
                     score=score,
                     cost=cost,
                     similarity=float(cosine[place]),
-                    vector=stored,
                 )
 
     def _kind(self, dimension: str) -> int:

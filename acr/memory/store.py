@@ -249,7 +249,7 @@ class Memory:
             others = k // 4 if dimensions else 0
             for most in (math.ceil(k * OVERSAMPLED), self.capacity):
                 near = self._spaces.nearest(self.db, embedder, vector, most, among, others)
-                similar = {row: found for row, found in near.items() if found[0] >= threshold}
+                similar = {row: cosine for row, cosine in near.items() if cosine >= threshold}
                 attempts = self._judged(similar, exclude)
                 inside = [row for row in similar if among is None or row in among]
                 judged = [row for row in inside if row in attempts][:k]
@@ -258,8 +258,8 @@ class Memory:
         chosen = {*judged, *(similar.keys() - {*inside})} & attempts.keys()
         now = time.time()
         return tuple(
-            _neighbour(row, found, repository, now)
-            for task, found in similar.items()
+            _neighbour(row, cosine, repository, now)
+            for task, cosine in similar.items()
             if task in chosen
             for row in attempts[task]
         )
@@ -283,7 +283,7 @@ class Memory:
             near = self._spaces.nearest(self.db, embedder, vector, k)
             found = [
                 (self.db.execute("SELECT * FROM tasks WHERE seq = ?", (row,)).fetchone(), cosine)
-                for row, (cosine, _) in near.items()
+                for row, cosine in near.items()
                 if cosine >= threshold
             ]
         return tuple((rows.from_row(Task, row), cosine) for row, cosine in found)
@@ -660,7 +660,7 @@ def _outcome(row: Any) -> Outcome:
     )
 
 
-def _neighbour(row: Any, near: tuple[float, bytes], repository: str, now: float) -> Neighbour:
+def _neighbour(row: Any, similarity: float, repository: str, now: float) -> Neighbour:
     return Neighbour(
         task=row["task"],
         prompt=rows.text(row["prompt"])[:SHORT],
@@ -669,9 +669,8 @@ def _neighbour(row: Any, near: tuple[float, bytes], repository: str, now: float)
         status=row["status"],
         score=row["score"],
         cost=row["cost"],
-        similarity=near[0],
+        similarity=similarity,
         strength=row["weight"],
         same_repository=bool(repository) and row["repository"] == repository,
         age=max(0.0, now - row["started"]),
-        vector=near[1],
     )

@@ -39,6 +39,8 @@ OTHER_REPOSITORY = 0.7
 """What is left of an attempt on a similar task when it was in another repository."""
 LEVEL = 3.0
 """Pseudo-observations of the benchmark in the level of a dimension."""
+CHANGES = "changes"
+"""In orchestrator.mute: changes of models are not looked for."""
 RECENT = 200
 """Latest outcomes that are looked at for a change."""
 
@@ -174,6 +176,19 @@ class Evidence:
         }
 
     @cached_property
+    def nearby(self) -> dict[tuple[str, str], tuple[float, float]]:
+        """(profile, dimension) -> (weight, weight x score) of attempts on similar tasks."""
+        sums: dict[tuple[str, str], tuple[float, float]] = {}
+        for near in self.neighbours:
+            place = 1.0 if near.same_repository else OTHER_REPOSITORY
+            age = 0.5 ** (near.age / HALF_LIFE)
+            weight = near.strength * max(0.0, near.similarity) ** 2 * place * age
+            if weight > 0:
+                known, score = sums.get((near.profile, near.dimension), (0.0, 0.0))
+                sums[near.profile, near.dimension] = known + weight, score + weight * near.score
+        return sums
+
+    @cached_property
     def strength(self) -> dict[str, float]:
         """Profile name -> pseudo-observations of its own outcomes that say something here."""
         return {
@@ -240,7 +255,8 @@ def gather(
     totals = memory.totals()
     around = memory.statistics(repository=task.repository)
     models = {p.name: spelling(p.model) for p in profiles}
-    changes = drift.changes(totals, memory.recent(RECENT), models) if totals else {}
+    watched = totals and CHANGES not in settings.mute
+    changes = drift.changes(totals, memory.recent(RECENT), models) if watched else {}
     return Evidence(
         task=task,
         profiles=tuple(profiles),

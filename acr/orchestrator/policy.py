@@ -65,7 +65,11 @@ def decide(  # noqa: PLR0913  # all that a decision rests on
     """
     allowed = rules.allowed(profiles, settings.pool, pins, [one.profile for one in tried])
     evidence = gather(task, profiles, memory, settings.orchestrator, reading)
-    votes = tuple(vote(evidence) for vote in VOTERS)
+    votes = tuple(
+        said
+        for said in (vote(evidence) for vote in VOTERS)
+        if said.voter not in settings.orchestrator.mute
+    )
     cost = costs.expected(evidence, prices)
     allowed = rules.affordable(allowed, cost, settings.budget.per_run, spent)
     epsilon = (settings.orchestrator.epsilon_score, settings.orchestrator.epsilon_cost)
@@ -192,14 +196,14 @@ def _deviation(candidate: Candidate, evidence: Evidence, settled: bool) -> float
     n = evidence.strength[candidate.profile] + candidate.strength
     spread = math.sqrt(max(0.02, share) / (1 + n))
     if change := evidence.changes.get(candidate.profile):
-        return RECHECK**change.chance * spread
+        return spread * math.exp(change.chance * math.log(RECHECK))
     return spread / math.sqrt(1 + n / SETTLED) if settled else spread
 
 
 def _shown(evidence: Evidence) -> tuple[Neighbour, ...]:
     """The attempts on the SHOWN most similar tasks."""
     tasks = list(dict.fromkeys(near.task for near in evidence.neighbours))[:SHOWN]
-    return tuple(replace(near, vector=None) for near in evidence.neighbours if near.task in tasks)
+    return tuple(near for near in evidence.neighbours if near.task in tasks)
 
 
 def _draw(candidates: Sequence[Candidate], seed: int) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from operator import mul
 
-from acr.memory.vectors import quantise
 from acr.nouns import Neighbour, Pair, Profile, Recent, Statistic, Task, VerdictStatus
 
 NOW = 1_800_000_000.0
@@ -107,7 +106,6 @@ class FakeMemory:
                 strength=r.weight,
                 same_repository=r.repository == repository,
                 age=r.age,
-                vector=quantise(r.vector),
             )
             for s, r in near
             if r.task in tasks

@@ -10,7 +10,7 @@ from acr.orchestrator.evidence import Evidence
 
 __all__ = ["vote"]
 
-STRENGTH = 4.0
+STRENGTH = 2.0
 """Pseudo-observations of a reading."""
 APART = 0.0
 """How much of what it expects of a model beyond what it expects of all counts. On probing val it

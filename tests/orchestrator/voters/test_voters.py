@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from acr.nouns import Task
@@ -144,20 +142,6 @@ def test_a_neighbour_of_an_easier_kind_does_not_flatter() -> None:
     vote = neighbours.vote(evidence(*easy, like, about=SIMILAR))
     level = evidence(*easy, about=SIMILAR).level("a", "bug_fixing")
     assert vote.scores["a"][0] == pytest.approx(level, abs=0.1)
-
-
-def test_tasks_that_are_alike_count_little_more_than_one() -> None:
-    """Two neighbours on either side of the task tell more than two at one spot."""
-
-    def strength(*angles: float) -> float:
-        rows = [
-            Row("a", 1.0, task=f"t{n}", vector=(math.cos(angle), math.sin(angle)))
-            for n, angle in enumerate(angles, 1)
-        ]
-        return neighbours.vote(evidence(*rows, about=SIMILAR)).scores["a"][1]
-
-    one, twice, around = strength(0.5), strength(0.5, 0.5), strength(0.5, -0.5)
-    assert one < twice < around
 
 
 def test_a_profile_of_the_same_model_counts_in_part() -> None:
