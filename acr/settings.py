@@ -17,6 +17,7 @@ from typing import Any, Literal
 from acr.errors import SettingsError
 from acr.nouns import Autonomy
 
+Muted = Literal["prior", "ability", "own", "repository", "classifier", "neighbours", "changes"]
 SandboxChoice = Literal["auto", "docker", "bwrap", "seatbelt", "none"]
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "HookSettings",
     "Limits",
     "MemorySettings",
+    "Muted",
     "OrchestratorSettings",
     "PoolSettings",
     "RepositorySettings",
@@ -81,8 +83,8 @@ class OrchestratorSettings:
     """Cosine similarity under which a task is not similar."""
     exploration: float = _within(0.35, 0.0, 1.0)
     """How far uncertainty leads to trying others than the best: 0 never, 1 is Thompson sampling."""
-    mute: tuple[str, ...] = ()
-    """What is not heard: prior, ability, own, repository, classifier, neighbours or changes."""
+    mute: tuple[Muted, ...] = ()
+    """What is not heard: prior, ability, own, repository, classifier, neighbours, changes."""
     gguf: str = ""
     """Path of a GGUF model for the orchestrator; empty uses the shipped one."""
 

@@ -13,7 +13,7 @@ from acr.bench.baselines import baselines
 from acr.bench.matrix import Matrix
 from acr.bench.replay import Router, Verifier, reward, stream
 from acr.errors import UsageError
-from acr.settings import OrchestratorSettings
+from acr.settings import Muted, OrchestratorSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ class Setting:
 
     about: str
     epsilon_cost: float = -0.1
-    mute: tuple[str, ...] = ()
+    mute: tuple[Muted, ...] = ()
     exploration: float = OrchestratorSettings().exploration
 
 
@@ -43,9 +43,10 @@ ACR: dict[str, Setting] = {
     "acr-cheap": Setting("acr with orchestrator.epsilon_cost = -11", -11.0),
     "acr-cheapest": Setting("acr with orchestrator.epsilon_cost = -20", -20.0),
 }
+PARTS: tuple[Muted, ...] = ("prior", "ability", "own", "classifier", "neighbours", "changes")
 WITHOUT: dict[str, Setting] = {
     f"without-{part}": Setting(f"acr with orchestrator.mute = {part}", mute=(part,))
-    for part in ("prior", "ability", "own", "classifier", "neighbours", "changes")
+    for part in PARTS
 } | {"without-exploration": Setting("acr with orchestrator.exploration = 0", exploration=0.0)}
 """acr with one part taken out; a replay knows no repositories."""
 

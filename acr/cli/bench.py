@@ -107,7 +107,8 @@ def run(
         warm=where != "ood" or warm,
     )
     if ablate:
-        _ablate(data, [replace(plan, split=SPLITS[split])] if split else _both(plan), as_json)
+        wanted = [where] if split else [s for s in ("val", "test") if s in data.split]
+        _ablate(data, [replace(plan, split=s) for s in wanted], as_json)
         return
     if whole:
         _everything(plan, plot, as_json)
@@ -262,10 +263,6 @@ def _everything(plan: Plan, file: Path | None, as_json: bool) -> None:
     _print_figures(figures)
 
 
-def _both(plan: Plan) -> list[Plan]:
-    return [replace(plan, split=split) for split in ("val", "test")]
-
-
 def _ablate(data: Matrix, plans: Sequence[Plan], as_json: bool) -> None:
     """What acr loses without each of its parts."""
     from acr.bench.suite import WITHOUT, play
@@ -279,8 +276,8 @@ def _ablate(data: Matrix, plans: Sequence[Plan], as_json: bool) -> None:
         emit_json([_as_json(tasks, plan, rows) for tasks, rows, plan in played])
         return
     for tasks, (whole, *rows), plan in played:
-        shown = table("router", "AvgPerf", "loss", "CumReg", "more", "$", right=("AvgPerf", "loss",
-            "CumReg", "more", "$"))  # fmt: skip
+        figures = ("AvgPerf", "loss", "CumReg", "more", "$")
+        shown = table("router", *figures, right=figures)
         for row in (whole, *rows):
             known = row.cum_regret is not None and whole.cum_regret is not None
             more = (row.cum_regret or 0.0) - (whole.cum_regret or 0.0)
