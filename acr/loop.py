@@ -228,6 +228,7 @@ def choose(
     ready = [p for p in profiles if present[p.agent]] or list(profiles)
     priced = prices.listed(ready)
     rooms = Purse(memory, config.budget, task).rooms() if budgeted else ()
+    (reading,) = reader(config).scores([task.prompt])  # it remembers what it has read
     decision = decide(
         task,
         ready,
@@ -235,6 +236,7 @@ def choose(
         config,
         prices=priced,
         pins=pins,
+        reading=reading,
         tried=tried,
         rooms=rooms,
         seed=seed,

@@ -392,7 +392,12 @@ class Decision:
         now = next((c.expected for c in self.candidates if c.profile == self.chosen), None)
         if not self.tried or now is None:
             return 0.0
-        return max(0.0, pooled(self.votes, self.chosen)[0] - now)
+        return max(0.0, self.usual - now)
+
+    @property
+    def usual(self) -> float:
+        """What was expected of the chosen one on this task before any try, 0..1."""
+        return pooled(self.votes, self.chosen)[0]
 
 
 def pooled(votes: Iterable[Vote], profile: str) -> tuple[float, float]:
@@ -588,6 +593,8 @@ class Recent:
     score: float
     weight: float
     """The verdict's strength."""
+    expected: float | None = None
+    """What was expected when it was chosen, 0..1; None where nothing was decided."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from acr.home import home
 from acr.nouns import Autonomy
 
 AtCap = Literal["stop", "cheapest", "ask"]
+Muted = Literal["prior", "ability", "own", "repository", "classifier", "neighbours", "changes"]
 SandboxChoice = Literal["auto", "docker", "bwrap", "seatbelt", "none"]
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "HookSettings",
     "Limits",
     "MemorySettings",
+    "Muted",
     "OrchestratorSettings",
     "PoolSettings",
     "RepositorySettings",
@@ -85,6 +87,8 @@ class OrchestratorSettings:
     """Cosine similarity under which a task is not similar."""
     exploration: float = _within(0.35, 0.0, 1.0)
     """How far uncertainty leads to trying others than the best: 0 never, 1 is Thompson sampling."""
+    mute: tuple[Muted, ...] = ()
+    """What is not heard: prior, ability, own, repository, classifier, neighbours, changes."""
     gguf: str = ""
     """A GGUF chat model that votes too, which takes seconds: a path, or hf:OWNER/REPOSITORY/FILE.
     Empty: none."""

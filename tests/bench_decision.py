@@ -82,12 +82,17 @@ def main(attempts: int) -> None:
         for n in range(attempts):
             memory.add_outcome(outcome(n, rng))
         asked = [replace(make_task(attempts + n, rng), created=time.time()) for n in range(110)]
-        times = [measure(one, memory) for one in asked][10:]
+        times = []
+        for n, one in enumerate(asked):  # each decision finds an outcome that is new
+            memory.add_outcome(outcome(2 * attempts + n, rng))
+            times.append(measure(one, memory))
+        times = times[10:]
     print(f"{attempts} attempts, {len(PROFILES)} profiles, {len(times)} decisions; ms")
     for name in times[0]:
         each = sorted(t[name] for t in times)
         print(
-            f"{name:22} p50 {statistics.median(each):6.2f}  p95 {each[len(each) * 95 // 100]:6.2f}"
+            f"{name:22} least {each[0]:6.2f}  p50 {statistics.median(each):6.2f}"
+            f"  p95 {each[len(each) * 95 // 100]:6.2f}"
         )
 
 

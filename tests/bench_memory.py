@@ -62,6 +62,11 @@ def measure(memory: Memory) -> None:
     """What a decision reads, and what a run writes."""
     ask, since = vector(-1), 1e9 + 86_400 * (DAYS - 30)
     timed("neighbours(k=10)", lambda: memory.neighbours(ask, EMBEDDER, 10, -1.0))
+    timed(
+        "neighbours(k=40), of one kind",
+        lambda: memory.neighbours(ask, EMBEDDER, 40, -1.0, dimensions=["kind-1"]),
+    )
+    timed("totals()", memory.totals)
     timed("statistics()", memory.statistics)
     timed("statistics(dimension)", lambda: memory.statistics(dimension="kind-1"))
     timed("statistics(repository)", lambda: memory.statistics(repository="repository-1"))

@@ -10,7 +10,7 @@ from acr.bench.matrix import Matrix
 from acr.bench.memory import NOW, ReplayMemory
 from acr.bench.replay import Call, Question
 from acr.errors import NothingAllowedError
-from acr.nouns import Profile, Task, Tried
+from acr.nouns import Decision, Profile, Task, Tried
 from acr.orchestrator.policy import decide
 from acr.settings import OrchestratorSettings, PoolSettings, Settings
 
@@ -46,7 +46,7 @@ class AcrRouter:
             for p, price in zip(self._profiles, matrix.prices, strict=True)
             if price is not None
         }
-        self._handicaps: list[float] = []
+        self._decisions: list[Decision] = []
         self.propensities: list[float] = []
         """Of the first call on each task, in the order of the stream."""
 
@@ -96,14 +96,15 @@ class AcrRouter:
                 self._memory,
                 settings,
                 prices=self._prices,
+                reading=question.reading,
                 tried=tried,
                 seed=next(self._seeds),
             )
         except NothingAllowedError:
             return None
         if not made:
-            self._handicaps.clear()
-        self._handicaps.append(decision.handicap)
+            self._decisions.clear()
+        self._decisions.append(decision)
         if not made:
             chosen = next(c for c in decision.candidates if c.profile == decision.chosen)
             self.propensities.append(chosen.propensity)
@@ -113,5 +114,5 @@ class AcrRouter:
         """Remembers the outcomes of the calls that it made."""
         outcomes = [(self._profiles[call.model].name, call.score, call.cost) for call in made]
         self._memory.add(
-            question.task, question.dimension, question.vector, outcomes, self._handicaps
+            question.task, question.dimension, question.vector, outcomes, self._decisions
         )

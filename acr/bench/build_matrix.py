@@ -1,6 +1,10 @@
-"""Makes the shipped matrix and vectors from CodeRouterBench's released tables.
+"""Makes the shipped matrix, vectors and readings from CodeRouterBench's released tables.
 
-python -m acr.bench.build_matrix FOLDER OUT
+python -m acr.bench.build_matrix FOLDER OUT            all of them
+python -m acr.bench.build_matrix --readings FOLDER OUT  the readings, when the model is another
+
+A reading is what acr's own model expects of a prompt (acr/data/orchestrator.md); of prompts in
+probing train, which taught it, less honestly than of the others.
 """
 
 from __future__ import annotations
@@ -43,12 +47,21 @@ def item(task: str) -> str:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Writes OUT/matrix.npz and OUT/vectors.npz; argv is [FOLDER, OUT]. Raises UsageError."""
+    """Writes OUT/matrix.npz, vectors.npz and readings.npz; argv is [--readings] FOLDER OUT.
+
+    Raises UsageError.
+    """
     import numpy as np
 
-    if len(argv) != 2:
-        raise UsageError("usage: python -m acr.bench.build_matrix FOLDER OUT")
-    folder, out = Path(argv[0]), Path(argv[1])
+    only = list(argv[:1]) == ["--readings"]
+    if len(argv) != 2 + only:
+        raise UsageError("usage: python -m acr.bench.build_matrix [--readings] FOLDER OUT")
+    folder, out = Path(argv[-2]), Path(argv[-1])
+    prompts = _prompts(folder)
+    texts = sorted(set(prompts.values()))
+    np.savez_compressed(out / "readings.npz", **_readings(texts))
+    if only:
+        return
     tables = {name: list(_read(folder / name)) for name in FILES}
     listed = json.loads((folder / "models.json").read_text(encoding="utf-8"))["models"]
     prices = {
@@ -63,7 +76,6 @@ def main(argv: Sequence[str]) -> None:
             split = FILES[name] or row["source_split"]
             about_task[row["task_id"]] = (split, row["dimension"])
     tasks = list(cells)
-    prompts = _prompts(folder)
     dimensions = sorted({dimension for _, dimension in about_task.values()})
     peers = sorted(json.loads(gzip.decompress((folder / PEERS).read_bytes())))
     about = {
@@ -99,7 +111,6 @@ def main(argv: Sequence[str]) -> None:
         output=np.array([[_tokens(cells[t][m], "out") for m in models] for t in tasks], np.uint32),
         peers=_peers(folder, peers, tasks, models),
     )
-    texts = sorted(set(prompts.values()))
     place = {text: n for n, text in enumerate(texts)}
     np.savez_compressed(
         out / "vectors.npz",
@@ -142,6 +153,25 @@ def _peers(folder: Path, names: Sequence[str], tasks: Sequence[str], models: Seq
     return np.array(
         [[column.get(published[n].get(t), NOTHING) for t in tasks] for n in names], np.uint8
     )
+
+
+def _readings(texts: Sequence[str]) -> dict[str, Any]:
+    """Expected scores as bytes (255 is 1.0), texts x (models, tiers), and what read them.
+
+    Every text of the benchmark has some.
+    """
+    import numpy as np
+
+    from acr.orchestrator import model
+
+    shipped = model.load()
+    read = shipped.scores(texts)
+    scores = [[*one.models.values(), *one.tiers.values()] for one in read]
+    return {
+        "readings": np.rint(255 * np.array(scores)).astype(np.uint8),
+        "columns": np.array([*read[0].models, *read[0].tiers]),
+        "model": np.array(hashlib.sha256(shipped.path.read_bytes()).hexdigest()),
+    }
 
 
 def _vectors(texts: Sequence[str]) -> Any:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from acr.nouns import Price, Tier
+from acr.nouns import TIERS, Price, Reading, Tier
 from acr.settings import EmbeddingSettings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["SHIPPED", "Matrix", "shipped"]
 
 DATA = Path(__file__).parents[1] / "data" / "coderouterbench"
-SHIPPED, VECTORS = DATA / "matrix.npz", DATA / "vectors.npz"
+SHIPPED, VECTORS, READINGS = (DATA / f"{name}.npz" for name in ("matrix", "vectors", "readings"))
 UNKNOWN = 2**32 - 1
 """Stands for a number of tokens that was not published."""
 NOTHING = 255
@@ -56,6 +56,11 @@ class Matrix:
     peers: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     """Published router -> column chosen per task; -1 where it published nothing."""
     about: Mapping[str, Any] = field(default_factory=dict)
+    readings: NDArray[np.float64] | None = None
+    """Expected scores that the shipped model reads in the prompts, tasks x (the benchmark's
+    models, tiers); NaN where there is no prompt."""
+    read: tuple[str, ...] = ()
+    """The names of their columns."""
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -74,6 +79,7 @@ class Matrix:
             cost=self.cost[index],
             vectors=self.vectors[index],
             overlap=self.overlap[index],
+            readings=None if self.readings is None else self.readings[index],
             peers={name: chosen[index] for name, chosen in self.peers.items()},
         )
 
@@ -90,6 +96,14 @@ class Matrix:
             peers={},
         )
 
+    def reading(self, row: int) -> Reading | None:
+        """What the shipped model reads in the prompt of a task, but for its kind."""
+        if self.readings is None or self.readings[row, 0] != self.readings[row, 0]:
+            return None
+        found = dict(zip(self.read, self.readings[row].tolist(), strict=True))
+        tiers = {str(tier): found.pop(tier) for tier in TIERS}
+        return Reading({}, 0.5, tiers, found, "the model")
+
     def splits(self, *names: str) -> Matrix:
         """The tasks of these splits."""
         import numpy as np
@@ -103,7 +117,11 @@ def shipped() -> Matrix:
     import numpy as np
 
     raw = SHIPPED.read_bytes()
-    with np.load(io.BytesIO(raw)) as data, np.load(VECTORS) as spaces:
+    with (
+        np.load(io.BytesIO(raw)) as data,
+        np.load(VECTORS) as spaces,
+        np.load(READINGS) as read,
+    ):
         about = json.loads(data["about"].tobytes())
         vectors = spaces["vectors"].astype(np.float32)
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
@@ -128,6 +146,8 @@ def shipped() -> Matrix:
             embedder=EmbeddingSettings().model,
             peers=peers,
             about=about,
+            readings=np.where((rows >= 0)[:, None], read["readings"][rows] / 255, np.nan),
+            read=tuple(read["columns"].tolist()),
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from acr.bench.replay import PASS
-from acr.nouns import Neighbour, Pair, Recent, Statistic
+from acr.nouns import Decision, Neighbour, Pair, Recent, Statistic
 from acr.orchestrator.evidence import Tally
 
 if TYPE_CHECKING:
@@ -46,13 +46,14 @@ class ReplayMemory:
         dimension: str,
         vector: NDArray[np.float32] | None,
         outcomes: Sequence[tuple[str, float, float | None]],
-        handicaps: Sequence[float] = (),
+        decisions: Sequence[Decision] = (),
     ) -> None:
-        """Outcomes of one task: (profile, score as reported, USD or None); see Decision.handicap
-        for `handicaps`, one per outcome."""
+        """Outcomes of one task: (profile, score as reported, USD or None), and the `decisions`
+        that led to them, where there were any."""
         self._changes += len(outcomes)
-        added = handicaps or [0.0] * len(outcomes)
-        for (profile, score, cost), more in zip(outcomes, added, strict=True):
+        made: Sequence[Decision | None] = decisions or [None] * len(outcomes)
+        for (profile, score, cost), decision in zip(outcomes, made, strict=True):
+            more, usual = (decision.handicap, decision.usual) if decision else (0.0, None)
             cell = self._sums[profile, dimension]
             cell.n += 1
             cell.wins += score >= PASS
@@ -60,7 +61,7 @@ class ReplayMemory:
             if cost is not None:
                 cell.cost += cost
                 cell.cost_n += 1
-            self._latest.append(Recent(profile, profile, dimension, score + more, 1.0))
+            self._latest.append(Recent(profile, profile, dimension, score + more, 1.0, usual))
         self._pair(dimension, outcomes)
         if vector is not None and vector.any():
             self._remember(task, dimension, vector, list(outcomes))

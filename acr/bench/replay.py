@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from acr.bench.matrix import Matrix
+from acr.nouns import Reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +31,8 @@ class Question:
     """Unit vector of the prompt; zeros where there is no prompt."""
     available: tuple[bool, ...]
     """Per model, whether it can be called."""
+    reading: Reading | None = None
+    """What the shipped model reads in the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ def stream(
             matrix.dimensions[row],
             matrix.vectors[row],
             tuple(available[row].tolist()),
+            matrix.reading(row),
         )
         made: list[Call] = []
         while len(made) < calls:

@@ -13,7 +13,7 @@ from acr.bench.baselines import baselines
 from acr.bench.matrix import Matrix
 from acr.bench.replay import Router, Verifier, reward, stream
 from acr.errors import UsageError
-from acr.settings import OrchestratorSettings
+from acr.settings import Muted, OrchestratorSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["ACR", "Plan", "Row", "Setting", "available", "play"]
+__all__ = ["ACR", "WITHOUT", "Plan", "Row", "Setting", "available", "play"]
 
 RESAMPLES = 1000
 """Bootstrap resamples of tasks behind an interval."""
@@ -32,15 +32,23 @@ class Setting:
     """One of acr's own rows."""
 
     about: str
-    epsilon_cost: float
+    epsilon_cost: float = -0.1
+    mute: tuple[Muted, ...] = ()
+    exploration: float = OrchestratorSettings().exploration
 
 
-ACR: Mapping[str, Setting] = {
+ACR: dict[str, Setting] = {
     "acr": Setting("acr as installed: reward = score - 0.1 x USD", -0.1),
     "acr-thrifty": Setting("acr with orchestrator.epsilon_cost = -4", -4.0),
     "acr-cheap": Setting("acr with orchestrator.epsilon_cost = -11", -11.0),
     "acr-cheapest": Setting("acr with orchestrator.epsilon_cost = -20", -20.0),
 }
+PARTS: tuple[Muted, ...] = ("prior", "ability", "own", "classifier", "neighbours", "changes")
+WITHOUT: dict[str, Setting] = {
+    f"without-{part}": Setting(f"acr with orchestrator.mute = {part}", mute=(part,))
+    for part in PARTS
+} | {"without-exploration": Setting("acr with orchestrator.exploration = 0", exploration=0.0)}
+"""acr with one part taken out; a replay knows no repositories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,7 @@ class Row:
 
 def available(matrix: Matrix) -> dict[str, str]:
     """Router -> what it is and where it comes from, in a line."""
-    own = {name: f"{s.about} (this program)" for name, s in ACR.items()}
+    own = {name: f"{s.about} (this program)" for name, s in (ACR | WITHOUT).items()}
     return own | {name: f"{b.about} ({b.source})" for name, b in baselines(matrix).items()}
 
 
@@ -141,11 +149,12 @@ def _chosen(tasks: Matrix, plan: Plan, wanted: Sequence[str], fits: bool) -> lis
     ]
     if not wanted:
         return fitting
+    fitting += WITHOUT
     found: list[str] = []
     for pattern in wanted:
-        some = [n for n in (*ACR, *known) if fnmatch.fnmatchcase(n, pattern)]
+        some = [n for n in (*ACR, *WITHOUT, *known) if fnmatch.fnmatchcase(n, pattern)]
         if not some:
-            near = difflib.get_close_matches(pattern, [*ACR, *known], 1)
+            near = difflib.get_close_matches(pattern, [*ACR, *WITHOUT, *known], 1)
             hint = f"did you mean {near[0]}?" if near else "acr bench list names them"
             raise UsageError(f"no router called {pattern!r}; {hint}")
         unfit = [n for n in some if n not in fitting]
@@ -158,9 +167,10 @@ def _chosen(tasks: Matrix, plan: Plan, wanted: Sequence[str], fits: bool) -> lis
 
 def _router(name: str, tasks: Matrix, seed: int, warm: bool) -> Router:
     """A fresh router of this name."""
-    if name in ACR:
-        setting = ACR[name]
-        settings = OrchestratorSettings(epsilon_cost=setting.epsilon_cost)
+    if setting := (ACR | WITHOUT).get(name):
+        settings = OrchestratorSettings(
+            epsilon_cost=setting.epsilon_cost, exploration=setting.exploration, mute=setting.mute
+        )
         return AcrRouter(name, tasks, settings, seed=seed, known=warm)
     return baselines(tasks)[name].make(tasks, seed)
 

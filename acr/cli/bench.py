@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -73,6 +73,9 @@ def run(
     warm: Annotated[
         bool, typer.Option("--warm", help="Fit on probing tasks before an ood stream, too.")
     ] = False,
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="Take out one part of acr at a time; val and id.")
+    ] = False,
     matrix: Results = None,
     tasks: TaskFile = None,
     plot: Annotated[
@@ -103,6 +106,10 @@ def run(
         overlap=subset is None,
         warm=where != "ood" or warm,
     )
+    if ablate:
+        wanted = [where] if split else [s for s in ("val", "test") if s in data.split]
+        _ablate(data, [replace(plan, split=s) for s in wanted], as_json)
+        return
     if whole:
         _everything(plan, plot, as_json)
         return
@@ -254,6 +261,36 @@ def _everything(plan: Plan, file: Path | None, as_json: bool) -> None:
         _print(played, its, rows)
         out().print()
     _print_figures(figures)
+
+
+def _ablate(data: Matrix, plans: Sequence[Plan], as_json: bool) -> None:
+    """What acr loses without each of its parts."""
+    from acr.bench.suite import WITHOUT, play
+    from acr.cli.console import clean, emit_json, out, table
+
+    played = []
+    for plan in plans:
+        with _progress() as tick:
+            played.append((*play(data, plan, ["acr", *WITHOUT], tick), plan))
+    if as_json:
+        emit_json([_as_json(tasks, plan, rows) for tasks, rows, plan in played])
+        return
+    for tasks, (whole, *rows), plan in played:
+        figures = ("AvgPerf", "loss", "CumReg", "more", "$")
+        shown = table("router", *figures, right=figures)
+        for row in (whole, *rows):
+            known = row.cum_regret is not None and whole.cum_regret is not None
+            more = (row.cum_regret or 0.0) - (whole.cum_regret or 0.0)
+            shown.add_row(
+                clean(row.router),
+                f"{row.avg_perf:.2f}",
+                f"{whole.avg_perf - row.avg_perf:+.2f}",
+                _regret(row),
+                f"{more:+.1f}" if known else "?",
+                "?" if row.cost_usd is None else f"{row.cost_usd:.2f}",
+            )
+        out().print(clean(_title(tasks, plan)))
+        out().print(shown)
 
 
 def _as_json(played: Matrix, plan: Plan, rows: Sequence[Row]) -> dict[str, Any]:

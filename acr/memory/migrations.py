@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["APPLICATION", "VERSION", "check_version", "migrate"]
 
-VERSION = 7
+VERSION = 8
 """How many steps acr.memory.schema has; the file carries it as user_version."""
 MAGIC, FORMAT = b"SQLite format 3\0", struct.Struct(">16s44xi4xi")
 """How a database file begins: magic, user_version, application_id (sqlite.org/fileformat2.html)."""

@@ -121,3 +121,25 @@ def model_calls(db: Database) -> None:
         " DELETE FROM steps WHERE attempt = OLD.id; END",
     ):
         db.execute(statement)
+
+
+@steps()
+def totals_over_repositories(db: Database) -> None:
+    """What every decision reads is kept added up; tasks are found by their kind; what a decision
+    expected is kept with the outcome."""
+    sums = (
+        "sum(n) n, sum(wins) wins, sum(losses) losses, total(weight) weight, total(score) score,"
+        " total(cost) cost, sum(cost_n) cost_n, sum(tokens) tokens, total(duration) duration,"
+        " max(last) last"
+    )
+    for statement in (
+        "CREATE TABLE totals (profile TEXT, agent TEXT, model TEXT, dimension TEXT, n INTEGER,"
+        " wins INTEGER, losses INTEGER, weight REAL, score REAL, cost REAL, cost_n INTEGER,"
+        " tokens INTEGER, duration REAL, last REAL,"
+        " PRIMARY KEY (profile, agent, model, dimension)) WITHOUT ROWID",
+        f"INSERT INTO totals SELECT profile, agent, model, dimension, {sums} FROM statistics"
+        " GROUP BY 1, 2, 3, 4",
+        "CREATE INDEX tasks_dimension ON tasks (dimension)",
+        "ALTER TABLE figures ADD COLUMN expected REAL",
+    ):
+        db.execute(statement)

@@ -26,16 +26,15 @@ __all__ = [
 ]
 
 KEY = ("profile", "agent", "model", "dimension", "repository")
-KEYS = ", ".join(KEY)
+KEPT = {"statistics": KEY, "totals": KEY[:-1]}
+"""Table -> what it adds up by; `totals` over all repositories."""
 SUMS = ("n", "wins", "losses", "weight", "score", "cost", "cost_n", "tokens", "duration")
-ADDED_UP = (
-    f"SELECT {KEYS}, count(*) n, sum(status = 'pass') wins, sum(status = 'fail') losses,"
+FIGURES = (
+    "count(*) n, sum(status = 'pass') wins, sum(status = 'fail') losses,"
     " total(weight) weight, total(weight * (score + handicap)) score, total(cost) cost,"
     " count(cost) cost_n,"
     " sum(tokens) tokens, total(duration) duration, max(started) last"
-    " FROM figures WHERE {} GROUP BY 1, 2, 3, 4, 5"
 )
-ONE_KEY = " AND ".join(f"{name} = ?" for name in KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,8 @@ class Figures:
     """USD that verifying it cost; None when unknown."""
     plan: bool = False
     """A subscription pays for it: its cost is what the list price would be."""
+    expected: float | None = None
+    """What the decision expected before any try; None without one."""
 
 
 def figures(outcome: Outcome) -> Figures:
@@ -97,6 +98,7 @@ def figures(outcome: Outcome) -> Figures:
         explored=outcome.decision.explored if outcome.decision else None,
         judging=verdict.cost,
         plan=attempt.plan,
+        expected=outcome.decision.usual if outcome.decision else None,
     )
 
 
@@ -109,25 +111,21 @@ def read(
     if since is None:
         sql = "SELECT * FROM statistics WHERE " + " AND ".join([*where, "true"])
     else:
-        sql = ADDED_UP.format(" AND ".join([*where, "started >= :since"]))
+        sql = _added_up("statistics", " AND ".join([*where, "started >= :since"]))
     return tuple(Statistic(*row) for row in db.execute(sql, {**given, "since": since}))
 
 
 def totals(db: Any) -> tuple[Statistic, ...]:
     """Sums of all time over all repositories."""
-    sums = ", ".join(f"sum({name})" for name in SUMS)
-    rows = db.execute(
-        f"SELECT profile, agent, model, dimension, '', {sums}, max(last)"
-        " FROM statistics GROUP BY 1, 2, 3, 4"
-    )
-    return tuple(Statistic(*row) for row in rows)
+    names = ", ".join([*KEPT["totals"], "''", *SUMS, "last"])
+    return tuple(Statistic(*row) for row in db.execute(f"SELECT {names} FROM totals"))
 
 
 def recent(db: Any, limit: int) -> tuple[Recent, ...]:
     """The latest verified outcomes, newest first."""
     rows = db.execute(
-        "SELECT profile, model, dimension, score + handicap, weight FROM figures WHERE weight > 0"
-        " ORDER BY seq DESC LIMIT ?",
+        "SELECT profile, model, dimension, score + handicap, weight, expected FROM figures"
+        " WHERE weight > 0 ORDER BY seq DESC LIMIT ?",
         (limit,),
     )
     return tuple(Recent(*row) for row in rows)
@@ -147,37 +145,50 @@ def together(db: Any, dimension: str) -> tuple[Pair, ...]:
 def add(db: Any, attempt: str) -> None:
     """Adds the figures of a new attempt."""
     updates = ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS)
-    db.execute(
-        f"INSERT INTO statistics {ADDED_UP.format('attempt = ?')}"
-        f" ON CONFLICT DO UPDATE SET {updates}, last = max(last, excluded.last)",
-        (attempt,),
-    )
+    for table in KEPT:
+        db.execute(
+            f"INSERT INTO {table} {_added_up(table, 'attempt = ?')}"
+            f" ON CONFLICT DO UPDATE SET {updates}, last = max(last, excluded.last)",
+            (attempt,),
+        )
 
 
 def refresh(db: Any, keys: Iterable[tuple[str, ...]]) -> None:
-    """Adds up again what changed or was taken away under these keys."""
-    for key in keys:
-        db.execute(f"DELETE FROM statistics WHERE {ONE_KEY}", key)
-        db.execute(f"INSERT INTO statistics {ADDED_UP.format(ONE_KEY)}", key)
+    """Adds up again what changed or was taken away under these keys of `statistics`."""
+    for full in keys:
+        for table, names in KEPT.items():
+            where, key = " AND ".join(f"{name} = ?" for name in names), full[: len(names)]
+            db.execute(f"DELETE FROM {table} WHERE {where}", key)
+            db.execute(f"INSERT INTO {table} {_added_up(table, where)}", key)
 
 
 def rebuild(db: Any) -> None:
     """Adds up everything again."""
-    db.execute("DELETE FROM statistics")
-    db.execute(f"INSERT INTO statistics {ADDED_UP.format('true')}")
+    for table in KEPT:
+        db.execute(f"DELETE FROM {table}")
+        db.execute(f"INSERT INTO {table} {_added_up(table, 'true')}")
 
 
 def wrong(db: Any) -> list[str]:
     """Sums that differ from their figures, one sentence each."""
-    kept, expected = (
-        {tuple(row[name] for name in KEY): row for row in db.execute(sql)}
-        for sql in ("SELECT * FROM statistics", ADDED_UP.format("true"))
-    )
-    return [
-        f"statistics of {'/'.join(key)} differ from the attempts; acr memory check --repair"
-        for key in sorted(kept.keys() | expected.keys())
-        if not _same(kept.get(key), expected.get(key))
-    ]
+    sentences = []
+    for table, names in KEPT.items():
+        kept, expected = (
+            {tuple(row[name] for name in names): row for row in db.execute(sql)}
+            for sql in (f"SELECT * FROM {table}", _added_up(table, "true"))
+        )
+        sentences += [
+            f"{table} of {'/'.join(key)} differ from the attempts; acr memory check --repair"
+            for key in sorted(kept.keys() | expected.keys())
+            if not _same(kept.get(key), expected.get(key))
+        ]
+    return sentences
+
+
+def _added_up(table: str, where: str) -> str:
+    """The rows of `table` as the figures `where` make them."""
+    keys = ", ".join(KEPT[table])
+    return f"SELECT {keys}, {FIGURES} FROM figures WHERE {where} GROUP BY {keys}"
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from acr.errors import AcrError
 from acr.memory import driver, migrations, rows, statistics, steps, summary, vectors
+from acr.memory.spaces import Spaces
 from acr.memory.statistics import Figures
 from acr.memory.steps import StepSum
 from acr.memory.summary import Filters, Try
@@ -35,11 +36,13 @@ from acr.nouns import (
 
 __all__ = ["Judged", "Memory", "Record"]
 
-OVERSAMPLED = 2
+OVERSAMPLED = 1.25
 """Similar tasks read per neighbour wanted: some have no judged attempt."""
 SHORT = 200
 """Characters of a neighbour's prompt."""
 EVERYTHING = Filters()
+HUMAN = ("status", "score", "weight", "handicap", "expected")
+"""Figures that stay when a person has judged."""
 FORGOTTEN = "[forgotten]"
 """Stands for the prompt of a forgotten task in decisions that cite it."""
 
@@ -50,6 +53,7 @@ class Memory:
     def __init__(self, db: Any, path: Path, embedder: str, capacity: int) -> None:
         self.db, self.path = db, path
         self.embedder, self.capacity = embedder, max(1, capacity)
+        self._spaces = Spaces()
 
     @classmethod
     def open(cls, path: Path, embedder: str = "", capacity: int = 20_000) -> Memory:
@@ -318,21 +322,35 @@ class Memory:
 
         With `dimensions` the tasks are of these, and a quarter as many others are added.
         """
-        if k < 1:
-            return ()
         with driver.speaking(self.path):
-            for wanted in (k * OVERSAMPLED + 1, vectors.MOST):
-                near = vectors.nearest(self.db, embedder, vector, wanted)
+            among = self._of_kinds(dimensions) if dimensions else None
+            others = k // 4 if dimensions else 0
+            for most in (math.ceil(k * OVERSAMPLED), self.capacity):
+                near = self._spaces.nearest(self.db, embedder, vector, most, among, others)
                 similar = {row: cosine for row, cosine in near.items() if cosine >= threshold}
                 attempts = self._judged(similar, exclude)
-                if len(attempts) >= k or len(similar) < wanted:
+                inside = [row for row in similar if among is None or row in among]
+                judged = [row for row in inside if row in attempts][:k]
+                if len(judged) == k or len(inside) < most:
                     break
-            chosen = _chosen([t for t in similar if t in attempts], attempts, k, dimensions)
+        chosen = {*judged, *(similar.keys() - {*inside})} & attempts.keys()
         now = time.time()
         return tuple(
-            _neighbour(row, similar[task], repository, now)
-            for task in chosen
+            _neighbour(row, cosine, repository, now)
+            for task, cosine in similar.items()
+            if task in chosen
             for row in attempts[task]
+        )
+
+    def _of_kinds(self, dimensions: Sequence[str]) -> frozenset[int]:
+        """Rows of the tasks of these dimensions."""
+        sql = (
+            "SELECT coalesce(group_concat(seq), '') FROM tasks"
+            " WHERE dimension IN (SELECT value FROM json_each(?))"
+        )
+        kinds = rows.bind([rows.plain(name) for name in dimensions])
+        return frozenset(
+            map(int, filter(None, self.db.execute(sql, (kinds,)).fetchone()[0].split(",")))
         )
 
     def search(
@@ -340,7 +358,7 @@ class Memory:
     ) -> tuple[tuple[Task, float], ...]:
         """The k most similar tasks, judged or not, and their cosine, most similar first."""
         with driver.speaking(self.path):
-            near = vectors.nearest(self.db, embedder, vector, k)
+            near = self._spaces.nearest(self.db, embedder, vector, k)
             found = [
                 (self.db.execute("SELECT * FROM tasks WHERE seq = ?", (row,)).fetchone(), cosine)
                 for row, cosine in near.items()
@@ -562,7 +580,7 @@ class Memory:
         ).fetchone()
         if known and known["human"] and not new["verdicts"]["human"]:
             new["verdicts"]["human"] = known["human"]
-            figures |= {name: known[name] for name in ("status", "score", "weight", "handicap")}
+            figures |= {name: known[name] for name in HUMAN}
         for table, row in new.items():
             self._insert(table, "id" if table == "attempts" else "attempt", row, replacing=True)
         if known:
@@ -755,18 +773,6 @@ def _outcome(row: Any) -> Outcome:
         verdict=rows.from_row(Verdict, row, "v_"),
         human=row["human"],
     )
-
-
-def _chosen(
-    tasks: Sequence[int], attempts: dict[int, list[Any]], k: int, dimensions: Sequence[str]
-) -> list[int]:
-    """The first k `tasks` of these dimensions and k / 4 of others; with none given, the first k."""
-    if not dimensions:
-        return list(tasks[:k])
-    inside = [t for t in tasks if attempts[t][0]["dimension"] in dimensions][:k]
-    others = [t for t in tasks if attempts[t][0]["dimension"] not in dimensions][: k // 4]
-    kept = {*inside, *others}
-    return [t for t in tasks if t in kept]
 
 
 def _neighbour(row: Any, similarity: float, repository: str, now: float) -> Neighbour:

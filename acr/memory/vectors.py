@@ -10,22 +10,21 @@ from acr.errors import MemoryFileError
 from acr.memory.driver import connect, how
 
 __all__ = [
+    "SCALE",
     "add",
     "connect",
     "dequantise",
     "how",
-    "nearest",
     "quantise",
     "read",
     "remove",
     "spaces",
+    "table",
     "wrong",
 ]
 
 SCALE = 127 * 4
 """Components of unit vectors mostly lie within ±0.25; the few outside are clipped (recall .993)."""
-MOST = 4096
-"""Rows that vec0 returns at most."""
 
 
 def quantise(vector: Sequence[float]) -> bytes:
@@ -42,42 +41,22 @@ def dequantise(stored: bytes) -> tuple[float, ...]:
 
 def add(db: Any, row: int, embedder: str, stored: bytes) -> None:
     """Stores the int8 vector of task row `row`. Raises MemoryFileError on another length."""
-    table = _table(db, embedder, len(stored)) or _new_table(db, embedder, len(stored))
-    db.execute(f"INSERT INTO {table} (rowid, embedding) VALUES (?, vec_int8(?))", (row, stored))
+    name = table(db, embedder, len(stored)) or _new_table(db, embedder, len(stored))
+    db.execute(f"INSERT INTO {name} (rowid, embedding) VALUES (?, vec_int8(?))", (row, stored))
 
 
 def read(db: Any, row: int, embedder: str) -> bytes | None:
     """The int8 vector of task row `row`; None when it has none."""
-    table = _table(db, embedder)
-    found = table and db.execute(f"SELECT embedding FROM {table} WHERE rowid = ?", (row,))
+    name = table(db, embedder)
+    found = name and db.execute(f"SELECT embedding FROM {name} WHERE rowid = ?", (row,))
     first = found.fetchone() if found else None
     return bytes(first[0]) if first else None
 
 
 def remove(db: Any, row: int, embedder: str) -> None:
     """Deletes the vector of task row `row`; sqlite-vec overwrites its bytes."""
-    if table := _table(db, embedder):
-        db.execute(f"DELETE FROM {table} WHERE rowid = ?", (row,))
-
-
-def nearest(db: Any, embedder: str, vector: Sequence[float], k: int) -> dict[int, float]:
-    """Task rows of the `k` nearest vectors (4096 at most) and their cosine, nearest first.
-
-    Candidates are found by L2, which sqlite-vec computes twice as fast as cosine (13 against
-    27 ms over 20,000 rows), and are ranked by the cosine of the int8 forms.
-    """
-    stored = quantise(vector)
-    table = _table(db, embedder, len(stored))
-    if table is None or not any(stored):
-        return {}
-    rows = db.execute(
-        f"WITH near AS MATERIALIZED (SELECT rowid, embedding FROM {table}"
-        " WHERE embedding MATCH vec_int8(?1) AND k = ?2)"
-        " SELECT rowid, 1.0 - vec_distance_cosine(vec_int8(embedding), vec_int8(?1)) similarity"
-        " FROM near WHERE similarity IS NOT NULL ORDER BY similarity DESC, rowid DESC",
-        (stored, min(k, MOST)),
-    )
-    return {row[0]: row[1] for row in rows}
+    if name := table(db, embedder):
+        db.execute(f"DELETE FROM {name} WHERE rowid = ?", (row,))
 
 
 def spaces(db: Any) -> dict[str, int]:
@@ -103,7 +82,7 @@ def wrong(db: Any) -> list[str]:
     return sentences
 
 
-def _table(db: Any, embedder: str, dimensions: int = 0) -> str | None:
+def table(db: Any, embedder: str, dimensions: int = 0) -> str | None:
     """The table of an embedder; None when it has none yet. `dimensions` are checked."""
     row = db.execute(
         "SELECT number, dimensions FROM embedders WHERE id = ?", (embedder,)

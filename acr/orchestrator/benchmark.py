@@ -42,14 +42,17 @@ class Benchmark:
         self._data = data
         self._spelled = {spelling(name): name for name in data["models"]}
         self._families = {family(name): name for name in data["models"]}
+        self.model = cache(self._model)
+        """The benchmark's model that is this one or of its family; None when there is none."""
+        self.effort = cache(self._effort)
+        """Output tokens of an answer in a dimension, as a multiple of the mean dimension's."""
 
     @property
     def correlation(self) -> float:
         """How alike two models do on one task of a dimension: correlation of their scores."""
         return float(self._data["correlation"])
 
-    def model(self, name: str) -> str | None:
-        """The benchmark's model that is `name` or of its family; None when there is none."""
+    def _model(self, name: str) -> str | None:
         kin = family(name)
         known = self._spelled.get(spelling(name)) or self._families.get(kin)
         if known or not kin:
@@ -84,8 +87,7 @@ class Benchmark:
         """Whether the benchmark has tasks of `dimension`; agentic_programming it has not."""
         return dimension in self._data["dimensions"]
 
-    def effort(self, dimension: str) -> float:
-        """Output tokens of an answer in `dimension`, as a multiple of the mean dimension's."""
+    def _effort(self, dimension: str) -> float:
         cells = self._data["dimensions"]
         mean = sum(cell["tokens"][1] for cell in cells.values()) / len(cells)
         return float(cells[dimension]["tokens"][1] / mean) if dimension in cells else 1.0

@@ -1,7 +1,8 @@
 """Notices that a model has become better or worse: its latest outcomes against all before.
 
 Bayesian change-point detection with one change (Adams & MacKay, arXiv 0710.3742, cut short): a
-priori it came before any of the latest outcomes alike, and moved the mean by a normal amount.
+priori it came before any of the latest outcomes alike, and moved the mean of all dimensions by
+one normal amount, or as probably that of each by its own.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from acr.orchestrator.benchmark import spelling
 
 __all__ = ["Change", "changes"]
 
-HAZARD = 0.004
+HAZARD = 0.001
 """Chance that a model changes between two of its outcomes."""
 SIZE = 0.25
-"""Standard deviation of the difference that a change makes to the mean score."""
-LIKELY = 0.5
-"""Probability from which a change is taken for one."""
+"""Standard deviation of the difference that a change makes to a mean score."""
+LIKELY = 0.3
+"""Probability from which a change counts, in proportion to its probability."""
 SHORTEST, LONGEST = 12, 200
 """Outcomes of one model that are compared with those before."""
 LEFT = 10.0
@@ -38,8 +39,10 @@ Sums = Mapping[tuple[str, str], Sequence[float]]
 class Change:
     """How a model's latest outcomes differ from those before."""
 
+    chance: float
+    """That it has changed, LIKELY..1."""
     shift: float
-    """Expected difference of score, -1..1."""
+    """Expected difference of score if so, -1..1."""
     n: int
     """Outcomes since."""
     cells: Mapping[str, tuple[float, float]]
@@ -65,50 +68,86 @@ def changes(
             outcomes.append(one)
     tides = _tides(latest, sums)
     return {
-        model: _change(model, outcomes[: turn[0]], turn[1], sums)
+        model: _change(model, turn, outcomes[: turn.n], sums)
         for model, outcomes in latest.items()
         if (turn := _turn(model, outcomes, sums, tides[model]))
     }
 
 
-def _turn(
-    model: str, outcomes: Sequence[Recent], sums: Sums, tide: float
-) -> tuple[int, float] | None:
-    """(outcomes since the change, its expected size); None when there probably was none.
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """The most probable change of a model."""
+
+    chance: float
+    """That there was one at all."""
+    n: int
+    """Outcomes since."""
+    shifts: Mapping[str, float]
+    """Dimension -> expected difference; "" for those without an outcome since."""
+
+
+def _turn(model: str, outcomes: Sequence[Recent], sums: Sums, tide: float) -> _Turn | None:
+    """The change of a model; None when there probably was none.
 
     `tide` is by how much the others do better or worse of late: harder tasks, not worse models.
     """
-    difference = precision = odds = moved = best = 0.0
-    since = 0
+    every = [0.0, 0.0]
+    seen: dict[str, list[float]] = {}
+    own: dict[str, float] = {}  # log evidence that a dimension has moved by itself
+    odds = best = apart = 0.0
+    found = None
     for n, one in enumerate(outcomes, 1):
-        weight, score = sums[model, one.dimension]
-        if weight < 2 * n:  # too little came before to tell a change from chance
+        cell = sums[model, one.dimension]
+        if cell[0] < 2 * n:  # too little came before to tell a change from chance
             break
-        mean = score / weight
+        mean = _usual(one, cell)
         sharp = 1 / max(LEAST_VARIANCE, mean * (1 - mean))
-        difference += sharp * (one.score - mean - tide)
-        precision += sharp
+        here = seen.setdefault(one.dimension, [0.0, 0.0])
+        for total in (every, here):
+            total[0] += sharp * (one.score - mean - tide)
+            total[1] += sharp
+        before, own[one.dimension] = own.get(one.dimension, 0.0), _evidence(*here)
+        apart += own[one.dimension] - before
         if n < SHORTEST:
             continue
-        known = SIZE**2 * precision
-        gain = known / (1 + known)
-        exponent = 0.5 * difference**2 / precision * gain
-        ratio = HAZARD * math.exp(min(300.0, exponent)) / math.sqrt(1 + known)
+        alike = _evidence(*every)
+        ratio = HAZARD * 0.5 * (math.exp(min(300.0, alike)) + math.exp(min(300.0, apart)))
         odds += ratio
-        moved += ratio * gain * difference / precision
         if ratio > best:
-            best, since = ratio, n
+            common = 1 / (1 + math.exp(max(-300.0, min(300.0, apart - alike))))
+            best, found = ratio, (n, common, _shifts(seen | {"": every}))
     chance = odds / (1 + odds)
-    return (since, moved / (1 + odds)) if chance >= LIKELY else None
+    if found is None or chance < LIKELY:
+        return None
+    n, common, moved = found
+    shared = common * moved.pop("")
+    shifts = {name: shared + (1 - common) * shift for name, shift in moved.items()}
+    return _Turn(chance, n, shifts | {"": shared})
+
+
+def _usual(one: Recent, cell: Sequence[float]) -> float:
+    """What was expected of it; by the mean alone, tasks that it was chosen for would look like
+    better times."""
+    return cell[1] / cell[0] if one.expected is None else one.expected
+
+
+def _evidence(difference: float, precision: float) -> float:
+    """Log of how much better a shift of unknown size explains the outcomes than none."""
+    known = SIZE**2 * precision
+    return 0.5 * (SIZE * difference) ** 2 / (1 + known) - 0.5 * math.log1p(known)
+
+
+def _shifts(seen: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    return {name: SIZE**2 * d / (1 + SIZE**2 * p) for name, (d, p) in seen.items()}
 
 
 def _tides(latest: Mapping[str, Sequence[Recent]], sums: Sums) -> dict[str, float]:
     """Model -> mean difference of the other models' latest outcomes from their means, shrunk."""
     missed = {
         model: [
-            one.score - cell[1] / cell[0]
+            one.score - _usual(one, sums[model, one.dimension])
             for one in outcomes
-            if (cell := sums[model, one.dimension])[0]
+            if sums[model, one.dimension][0]
         ]
         for model, outcomes in latest.items()
     }
@@ -118,23 +157,25 @@ def _tides(latest: Mapping[str, Sequence[Recent]], sums: Sums) -> dict[str, floa
     }
 
 
-def _change(model: str, since: Sequence[Recent], shift: float, sums: Sums) -> Change:
+def _change(model: str, turn: _Turn, since: Sequence[Recent], sums: Sums) -> Change:
+    """What counts in each dimension: what it would if there was a change, and if not, by how
+    probable either is."""
     after: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for one in since:
         after[one.dimension][0] += one.weight
         after[one.dimension][1] += one.weight * one.score
-    before = {
-        dimension: (max(0.0, weight - after[dimension][0]), score - after[dimension][1])
-        for (name, dimension), (weight, score) in sums.items()
-        if name == model and weight > 0
-    }
     cells = {}
-    for dimension, (weight, score) in before.items():
-        left = min(LEFT, weight)
-        moved = min(1.0, max(0.0, score / weight + shift)) if weight > 0 else 0.0
-        now = left + after[dimension][0]
-        cells[dimension] = (
-            now / (weight + after[dimension][0]),
-            (left * moved + after[dimension][1]) / now,
-        )
-    return Change(shift, len(since), cells)
+    for (name, dimension), (weight, score) in sums.items():
+        if name != model or weight <= 0:
+            continue
+        new = after[dimension]
+        before = max(0.0, weight - new[0])
+        left = min(LEFT, before)
+        shift = turn.shifts.get(dimension, turn.shifts[""])
+        old = min(1.0, max(0.0, (score - new[1]) / before + shift)) if before > 0 else 0.0
+        now = left + new[0]
+        changed = (left * old + new[1]) / now
+        mean = turn.chance * changed + (1 - turn.chance) * score / weight
+        cells[dimension] = (turn.chance * now / weight + 1 - turn.chance, mean)
+    shift = math.fsum(turn.shifts[one.dimension] for one in since) / len(since)
+    return Change(turn.chance, shift, turn.n, cells)

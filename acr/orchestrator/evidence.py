@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Protocol
 
-from acr.nouns import Neighbour, Pair, Profile, Recent, Statistic, Task
+from acr.nouns import Neighbour, Pair, Profile, Reading, Recent, Statistic, Task
 from acr.orchestrator import benchmark, drift
 from acr.orchestrator.benchmark import spelling
 from acr.orchestrator.drift import Change
@@ -43,7 +43,9 @@ OTHER_REPOSITORY = 0.7
 """What is left of an attempt on a similar task when it was in another repository."""
 LEVEL = 3.0
 """Pseudo-observations of the benchmark in the level of a dimension."""
-RECENT = 400
+CHANGES = "changes"
+"""In orchestrator.mute: changes of models are not looked for."""
+RECENT = 200
 """Latest outcomes that are looked at for a change."""
 
 
@@ -138,6 +140,8 @@ class Evidence:
     neighbours: tuple[Neighbour, ...]
     changes: Mapping[str, Change] = field(default_factory=dict)
     """Profiles whose model has become better or worse -> how."""
+    reading: Reading | None = None
+    """What the shipped model reads in the prompt."""
 
     @cached_property
     def dimension(self) -> dict[str, Tally]:
@@ -245,13 +249,18 @@ class Evidence:
 
 
 def gather(
-    task: Task, profiles: Sequence[Profile], memory: MemoryView, settings: OrchestratorSettings
+    task: Task,
+    profiles: Sequence[Profile],
+    memory: MemoryView,
+    settings: OrchestratorSettings,
+    reading: Reading | None = None,
 ) -> Evidence:
     """Reads memory once; "now" is when the task was made, so that a decision can be repeated."""
     totals = memory.totals()
     around = memory.statistics(repository=task.repository)
     models = {p.name: spelling(p.model) for p in profiles}
-    changes = drift.changes(totals, memory.recent(RECENT), models) if totals else {}
+    watched = totals and CHANGES not in settings.mute
+    changes = drift.changes(totals, memory.recent(RECENT), models) if watched else {}
     return Evidence(
         task=task,
         profiles=tuple(profiles),
@@ -260,6 +269,7 @@ def gather(
         places=_cells(profiles, around, task.created, changes),
         neighbours=_neighbours(task, memory, settings),
         changes={p.name: c for p in profiles if (c := changes.get(models[p.name]))},
+        reading=reading,
     )
 
 
@@ -283,28 +293,28 @@ def _cells(
 ) -> dict[tuple[str, str], Tally]:
     """Own outcomes per profile and dimension, and half of those of its model's other profiles."""
     model = {p.name: spelling(p.model) for p in profiles}
-    kin: dict[tuple[str, str], Tally] = defaultdict(Tally)
+    kin: dict[str, dict[str, list[float]]] = {name: {} for name in model.values()}
     own: dict[tuple[str, str], Tally] = defaultdict(Tally)
-    models = frozenset(model.values())
     for row in rows:
         name = model.get(row.profile) or spelling(row.model)
-        if name not in models:
-            continue
-        part = 0.5 ** (max(0.0, now - row.last) / HALF_LIFE)
-        kin[name, row.dimension].add(row, part)
-        if row.profile in model:
-            own[row.profile, row.dimension].add(row, part)
+        if name in kin:
+            part = 0.5 ** (max(0.0, now - row.last) / HALF_LIFE)
+            whole = kin[name].setdefault(row.dimension, [0.0, 0.0])
+            whole[0] += part * row.weight
+            whole[1] += part * row.score
+            if row.profile in model:
+                own[row.profile, row.dimension].add(row, part)
     made: dict[tuple[str, str], Tally] = {}
     for profile, name in model.items():
-        for (other, dimension), whole in kin.items():
-            if other == name:
-                tally = own.get((profile, dimension)) or Tally()
-                tally.weight += SIBLING * (whole.weight - tally.weight)
-                tally.score += SIBLING * (whole.score - tally.score)
-                if (change := changes.get(name)) and (left := change.cells.get(dimension)):
-                    tally.weight *= left[0]
-                    tally.score = tally.weight * left[1]
-                made[profile, dimension] = tally
+        change = changes.get(name)
+        for dimension, (weight, score) in kin[name].items():
+            tally = own.get((profile, dimension)) or Tally()
+            tally.weight += SIBLING * (weight - tally.weight)
+            tally.score += SIBLING * (score - tally.score)
+            if change and (left := change.cells.get(dimension)):
+                tally.weight *= left[0]
+                tally.score = tally.weight * left[1]
+            made[profile, dimension] = tally
     return made
 
 

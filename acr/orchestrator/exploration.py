@@ -48,15 +48,17 @@ def _best(rewards: Sequence[float], widths: Sequence[float], rivals: Sequence[in
     high = max(rewards[i] + REACH * widths[i] for i in rivals)
     step = (high - low) / STEPS
     sums = [0.0] * len(rivals)
-    edges = [[_cdf((low + n * step - rewards[i]) / widths[i]) for i in rivals]
-             for n in range(STEPS + 1)]  # fmt: skip
+    scales = [(rewards[i], widths[i] * math.sqrt(2)) for i in rivals]
+    edges = [
+        [0.5 * math.erfc((mean - low - n * step) / scale) for mean, scale in scales]
+        for n in range(STEPS + 1)
+    ]
     for lower, upper in itertools.pairwise(edges):
         middle = [0.5 * (a + b) for a, b in zip(lower, upper, strict=True)]
-        for n, (a, b) in enumerate(zip(lower, upper, strict=True)):
-            others = math.prod(middle[:n]) * math.prod(middle[n + 1 :])
-            sums[n] += (b - a) * others
+        if whole := math.prod(middle):
+            for n, (a, m, b) in enumerate(zip(lower, middle, upper, strict=True)):
+                sums[n] += (b - a) * whole / m
+        elif middle.count(0.0) == 1:
+            n = middle.index(0.0)
+            sums[n] += (upper[n] - lower[n]) * math.prod(middle[:n] + middle[n + 1 :])
     return sums
-
-
-def _cdf(z: float) -> float:
-    return 0.5 * math.erfc(-z / math.sqrt(2))

@@ -17,6 +17,7 @@ from acr.nouns import (
     Neighbour,
     Price,
     Profile,
+    Reading,
     Room,
     Task,
     Tried,
@@ -50,7 +51,7 @@ SHOWN = 10
 NO_PINS = Pins()
 
 
-def decide(  # noqa: PLR0913  # what a choice depends on
+def decide(  # noqa: PLR0913  # all that a decision rests on
     task: Task,
     profiles: Sequence[Profile],
     memory: MemoryView,
@@ -58,6 +59,7 @@ def decide(  # noqa: PLR0913  # what a choice depends on
     *,
     prices: Mapping[str, Price],
     pins: Pins = NO_PINS,
+    reading: Reading | None = None,
     tried: Sequence[Tried] = (),
     rooms: Sequence[Room] = (),
     seed: int | None = None,
@@ -70,15 +72,16 @@ def decide(  # noqa: PLR0913  # what a choice depends on
     Profiles in `tried` failed at this task: they are out, what is expected of the rest is what
     those failures leave, and the score in the reward is what another try adds to the best one.
     The first try is drawn by how probable each profile is the best; the others take the best
-    reward. `rooms` are what the caps of the budget leave. Same memory, task and seed: same
-    decision. Raises NothingAllowedError when rules, budget or prospects leave nothing, UsageError
-    for pins that fit nothing.
+    reward. `rooms` are what the caps of the budget leave, `reading` is what the shipped model reads
+    in the prompt. Same memory, task, reading and seed: same decision. Raises NothingAllowedError
+    when rules, budget or prospects leave nothing, UsageError for pins that fit nothing.
     """
     allowed = rules.allowed(profiles, settings.pool, pins, [one.profile for one in tried])
-    evidence = gather(task, profiles, memory, settings.orchestrator)
+    evidence = gather(task, profiles, memory, settings.orchestrator, reading)
     tiers = {p.name: p.tier for p in evidence.profiles}
-    voters = wanted(settings.orchestrator)
-    votes = tuple(calibration.vote(vote(evidence), tiers) for vote in voters)
+    said = (vote(evidence) for vote in wanted(settings.orchestrator))
+    mute = settings.orchestrator.mute
+    votes = tuple(calibration.vote(vote, tiers) for vote in said if vote.voter not in mute)
     cost = costs.expected(evidence, prices)
     plans = [p.name for p in profiles if p.plan]
     allowed = rules.affordable(allowed, cost, rooms, settings.budget.at_cap, plans)
@@ -253,8 +256,8 @@ def _deviation(candidate: Candidate, evidence: Evidence, settled: bool) -> float
     share = candidate.expected * (1 - candidate.expected)
     n = evidence.strength[candidate.profile] + candidate.strength
     spread = math.sqrt(max(0.02, share) / (1 + n))
-    if candidate.profile in evidence.changes:
-        return RECHECK * spread
+    if change := evidence.changes.get(candidate.profile):
+        return spread * math.exp(change.chance * math.log(RECHECK))
     return spread / math.sqrt(1 + n / SETTLED) if settled else spread
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from acr.bench.acr_router import AcrRouter
 from acr.bench.figures import dominated
 from acr.bench.matrix import Matrix, shipped
 from acr.bench.replay import Call, Question, Verifier, reward, stream
-from acr.bench.suite import ACR, Plan, Row, available, play
+from acr.bench.suite import ACR, WITHOUT, Plan, Row, available, play
 from acr.errors import UsageError
 from acr.nouns import TIERS, Price
 from acr.settings import OrchestratorSettings
@@ -143,6 +144,27 @@ def test_one_task_has_no_interval_and_one_model_no_regret() -> None:
     row = rows(matrix([[0.4]], [[0.1]]), Plan(warm=False), "acr")["acr"]
     assert row.ci["avg_perf"] is None
     assert row.cum_regret == 0
+
+
+def test_acr_without_one_of_its_parts_is_played_when_asked_for() -> None:
+    tasks = matrix([[0.0, 1.0]] * 12, [[0.1, 0.1]] * 12)
+    found = rows(tasks, Plan(warm=False), "acr", "without-*")
+    assert {"without-prior", "without-changes", "without-exploration"} < set(found)
+    assert not set(found) & set(WITHOUT) & set(rows(tasks, Plan(warm=False)))
+
+
+def test_a_router_is_told_what_was_read_in_the_prompt() -> None:
+    plain = matrix([[0.0, 1.0]] * 2, [[0.1, 0.1]] * 2)
+    names = ("gpt-5.4", *TIERS)
+    read = np.array([[0.9, 0.1, 0.2, 0.3, 0.4], [NAN] * 5])
+    router = Script(0)
+    stream(replace(plain, readings=read, read=names), router)
+    reading, nothing = (question.reading for question in router.asked)
+    assert nothing is None
+    assert reading is not None
+    assert (reading.models, reading.tiers[TIERS[3]]) == ({"gpt-5.4": 0.9}, 0.4)
+    shown = shipped().splits("val")
+    assert set(shown.read) == {*shown.models, *TIERS}
 
 
 def test_overlapping_tasks_can_be_left_out() -> None:

@@ -58,6 +58,17 @@ def test_the_ood_stream_starts_with_nothing_known(capsys: pytest.CaptureFixture[
     assert "25.1 ± 0.0" in shown
 
 
+def test_without_each_part_the_loss_is_told(
+    capsys: pytest.CaptureFixture[str], results: Path
+) -> None:
+    shown = said(capsys, "run", "--ablate", "--matrix", str(results))
+    assert all(f"without-{part}" in shown for part in ("own", "neighbours", "exploration"))
+    assert "+0.00" in shown
+    tables = json.loads(said(capsys, "run", "--ablate", "--matrix", str(results), "--json"))
+    assert [table["split"] for table in tables] == ["id"]
+    assert {"acr", "without-classifier"} <= {row["router"] for row in tables[0]["routers"]}
+
+
 def test_each_router_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     shown = said(capsys, "list")
     assert "linucb" in shown

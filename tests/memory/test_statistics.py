@@ -36,10 +36,27 @@ def test_sums_that_were_tampered_with_are_found_and_mended(tmp_path: Path) -> No
     with Memory.open(tmp_path / "memory.db") as memory:
         memory.add_outcome(outcome(task("t1")))
         memory.db.execute("UPDATE statistics SET wins = 7")
+        memory.db.execute("UPDATE totals SET n = 7")
         assert statistics.wrong(memory.db) == [
-            "statistics of codex-a/codex/m/bug_fixing/repo differ from the attempts; "
-            "acr memory check --repair"
+            f"{sums} differ from the attempts; acr memory check --repair"
+            for sums in (
+                "statistics of codex-a/codex/m/bug_fixing/repo",
+                "totals of codex-a/codex/m/bug_fixing",
+            )
         ]
         memory.repair()
         assert statistics.wrong(memory.db) == []
         assert memory.statistics()[0].wins == 1
+        assert memory.totals()[0].n == 1
+
+
+def test_totals_add_up_the_repositories(tmp_path: Path) -> None:
+    with Memory.open(tmp_path / "memory.db") as memory:
+        for number, repository in enumerate(("here", "there", "here")):
+            memory.add_outcome(outcome(task(f"t{number}", repository=repository)))
+        memory.set_human("t2", "fail")
+        (total,) = memory.totals()
+        assert (total.n, total.wins, total.losses, total.repository) == (3, 2, 1, "")
+        memory.forget(["t0"])
+        assert memory.totals()[0].n == 2
+        assert memory.check() == []

@@ -475,3 +475,12 @@ TestModel.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def test_what_was_expected_is_kept_with_the_outcome(memory: Memory) -> None:
+    made = outcome(task("t1"))
+    memory.add_outcome(made)
+    memory.add_outcome(replace(outcome(task("t2")), decision=None))
+    assert made.decision
+    latest = memory.recent(2)
+    assert [one.expected for one in latest] == [None, pytest.approx(made.decision.usual)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from acr.nouns import Recent
-from acr.orchestrator.drift import LEFT, changes
+from acr.orchestrator.drift import LEFT, LIKELY, changes
 from tests.orchestrator.fakes import FakeMemory, Row
 
 
@@ -57,8 +59,36 @@ def test_what_came_before_is_left_a_little_weight_and_moved() -> None:
         {},
     )["a"]
     share, mean = change.cells["bug_fixing"]
-    assert share * 530 == LEFT + 30
+    assert share * 530 == pytest.approx(LEFT + 30, abs=0.01)
+    assert change.chance > 0.999
     assert mean < 0.5
+
+
+def test_a_change_in_one_kind_of_task_is_noticed_there() -> None:
+    rng = random.Random(4)
+    kinds = ("bug_fixing", "algorithm", "test_generation", "data_science")
+
+    def tasks(chances: tuple[float, ...], n: int) -> list[Row]:
+        return [
+            Row("a", float(rng.random() < chance), kind, model="a")
+            for _ in range(n)
+            for kind, chance in zip(kinds, chances, strict=True)
+        ]
+
+    memory = FakeMemory(tasks((0.9, 0.5, 0.5, 0.5), 80) + tasks((0.1, 0.5, 0.5, 0.5), 15))
+    cells = changes(memory.totals(), memory.recent(400), {})["a"].cells
+    assert cells["bug_fixing"][1] < 0.4
+    assert abs(cells["algorithm"][1] - 0.5) < 0.15
+
+
+def test_what_is_doubtful_counts_in_proportion() -> None:
+    rows = [Row("a", float(n % 2), model="a") for n in range(200)]
+    doubtful = FakeMemory([*rows, *[Row("a", 1.0, model="a")] * 17])
+    change = changes(doubtful.totals(), doubtful.recent(400), {})["a"]
+    assert LIKELY <= change.chance < 0.95
+    share, mean = change.cells["bug_fixing"]
+    assert 0.1 < share < 0.9
+    assert 0.54 < mean < 0.9
 
 
 def test_a_change_is_noticed_where_the_agent_does_not_tell_its_model() -> None:

@@ -320,3 +320,11 @@ def test_one_more_win_never_lowers_the_expected_score(rows: list[Row]) -> None:
     before = seen(choose(*rows), "a").expected
     after = seen(choose(*rows, Row("a", 1.0)), "a").expected
     assert after >= before - 1e-9
+
+
+def test_what_is_muted_is_not_heard() -> None:
+    rows = [Row("a", 1.0) for _ in range(10)]
+    settings = replace(GREEDY, orchestrator=OrchestratorSettings(exploration=0, mute=("own",)))
+    decision = choose(*rows, settings=settings)
+    assert "own" not in {vote.voter for vote in decision.votes}
+    assert seen(decision, "a").expected < seen(choose(*rows), "a").expected

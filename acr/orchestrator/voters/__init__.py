@@ -7,14 +7,29 @@ from functools import partial
 
 from acr.nouns import Vote
 from acr.orchestrator.evidence import Evidence
-from acr.orchestrator.voters import ability, language_model, neighbours, own, prior, repository
+from acr.orchestrator.voters import (
+    ability,
+    classifier,
+    language_model,
+    neighbours,
+    own,
+    prior,
+    repository,
+)
 from acr.settings import OrchestratorSettings
 
 __all__ = ["VOTERS", "Voter", "wanted"]
 
 Voter = Callable[[Evidence], Vote]
 
-VOTERS: tuple[Voter, ...] = (prior.vote, ability.vote, own.vote, repository.vote, neighbours.vote)
+VOTERS: tuple[Voter, ...] = (
+    prior.vote,
+    ability.vote,
+    own.vote,
+    repository.vote,
+    classifier.vote,
+    neighbours.vote,
+)
 """Every voter, from the most general evidence to the most particular."""
 
 

@@ -28,12 +28,19 @@ SIMILAR = task(embedding=(1.0, 0.0), embedder="e")
 
 def test_every_voter_is_named_and_gives_a_reason() -> None:
     votes = [vote(evidence()) for vote in VOTERS]
-    assert [v.voter for v in votes] == ["prior", "ability", "own", "repository", "neighbours"]
+    assert [v.voter for v in votes] == [
+        "prior",
+        "ability",
+        "own",
+        "repository",
+        "classifier",
+        "neighbours",
+    ]
     assert all(v.reason and "\n" not in v.reason for v in votes)
 
 
 def test_only_the_prior_votes_on_everyone() -> None:
-    assert [len(vote(evidence()).scores) for vote in VOTERS] == [2, 0, 0, 0, 0]
+    assert [len(vote(evidence()).scores) for vote in VOTERS] == [2, 0, 0, 0, 0, 0]
 
 
 def test_the_prior_is_stronger_on_a_measured_model_than_on_a_tier() -> None:
@@ -144,6 +151,14 @@ def test_a_neighbour_of_an_easier_kind_does_not_flatter() -> None:
     vote = neighbours.vote(evidence(*easy, like, about=SIMILAR))
     level = evidence(*easy, about=SIMILAR).level("a", "bug_fixing")
     assert vote.scores["a"][0] == pytest.approx(level, abs=0.1)
+
+
+def test_a_profile_of_the_same_model_counts_in_part() -> None:
+    pool = (profile("a", "gpt-x"), profile("b", "gpt-x", effort="high"), profile("c", "gpt-y"))
+    memory = FakeMemory([near("a", 1.0, 0.9)])
+    scores = neighbours.vote(gather(SIMILAR, pool, memory, OrchestratorSettings())).scores
+    assert set(scores) == {"a", "b"}
+    assert 0 < scores["b"][1] < scores["a"][1]
 
 
 def test_scores_with_handicaps_added_stay_rates() -> None:
