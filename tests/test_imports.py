@@ -14,9 +14,9 @@ ROOT = Path(__file__).parent.parent
 BASE = frozenset({"errors", "files", "git", "lock", "nouns", "settings"})
 ROOMS = frozenset({"agents", "context", "memory", "orchestrator", "verifier"})
 ABOVE = {
-    "steps": BASE,
+    "steps": BASE | {"context"},
     "gateway": BASE | {"agents", "steps"},
-    "training": BASE | {"memory", "orchestrator"},
+    "training": BASE | {"memory", "orchestrator", "steps"},
     "loop": BASE | ROOMS | {"gateway", "steps"},
     "bench": BASE | ROOMS,
     "cli": BASE | ROOMS | {"bench", "gateway", "loop", "steps"},

@@ -7,19 +7,23 @@ from typing import cast
 
 from acr.errors import SettingsError
 from acr.nouns import TIERS
+from acr.settings import GatewaySettings
 from acr.steps.nouns import Router
 
 __all__ = ["DEFAULT", "ROUTERS", "make"]
 
-ROUTERS = {"as-asked": "acr.steps.fixed:AsAsked"}
-"""Router name -> where it lives."""
-DEFAULT = "as-asked"
+ROUTERS = {
+    "as-asked": "acr.steps.fixed:as_asked",
+    "steps": "acr.steps.router:from_settings",
+}
+"""Router name -> what makes one of [gateway]."""
+DEFAULT = "steps"
 
 
-def make(name: str) -> Router:
+def make(name: str, limits: GatewaySettings | None = None) -> Router:
     """The router called `name` (empty: the default), or tiers in turn: `frontier, minimal`.
 
-    Raises SettingsError for another name.
+    Raises SettingsError for another name, or for rules in `limits` that cannot be.
     """
     name = name or DEFAULT
     tiers = tuple(tier for word in name.split(",") for tier in TIERS if tier == word.strip())
@@ -34,4 +38,4 @@ def make(name: str) -> Router:
             "such as frontier,minimal"
         )
     module, _, kind = ROUTERS[name].partition(":")
-    return cast(Router, getattr(import_module(module), kind)())
+    return cast(Router, getattr(import_module(module), kind)(limits or GatewaySettings()))
