@@ -62,7 +62,7 @@ def _section(kind: type, values: Any, prefix: str) -> typing.Iterator[str]:
 
 
 def _shown(value: object) -> str:
-    if value is None or value in ("", ()):
+    if value is None or value in ("", (), {}):
         return "none"
     return f"`{value}`" if isinstance(value, str) else str(value)
 

@@ -21,33 +21,34 @@ def as_json(task: Task, steps: Iterable[Step]) -> dict[str, Any]:
 
 
 def show(task: Task, steps: Sequence[Step]) -> None:
-    """A line for each step of a run, and what they add up to."""
-    from acr.cli import words
-    from acr.cli.console import clean, err, out, table
+    """Two lines for each step of a run, what and why, and what they add up to."""
+    from acr.cli.console import clean, err, out
     from acr.cli.live import money
 
     if not steps:
         return err().print(clean(f"run {task.id}: {NONE}"))
-    figures = ("step", "tokens", "cost", "time")
-    shown = table("step", "kind", "tier", "model", "tokens", "cost", "time", "why", right=figures)
     for number, step in enumerate(steps, 1):
-        shown.add_row(
-            str(number),
-            clean(step.kind or "-"),
-            step.tier or "unknown",
-            clean(_models(step)),
-            str(step.usage.total) if step.usage else "unknown",
-            money(step.cost),
-            words.span(step.seconds),
-            clean(step.reason),
-        )
-    out().print(shown)
+        out().print(clean(f"{number:>3}  {_line(step)}"))
+        out().print(clean(f"     {step.reason}"), style="dim")
     known = [step.cost for step in steps if step.cost is not None]
     missing = len(steps) - len(known)
     note = f", and {missing} of unknown cost" if missing else ""
     total = money(sum(known) if known else None)
-    out().print(clean(f"{len(steps)} model calls of run {task.id}: {total}{note}"), style="dim")
+    out().print(clean(f"{len(steps)} model calls of run {task.id}: {total}{note}"))
     return None
+
+
+def _line(step: Step) -> str:
+    """`edit · minimal · gpt-6-luna (for gpt-6-astra) · 15,200 tokens · $0.0016 · 3.1 s`."""
+    from acr.cli import words
+    from acr.cli.live import money
+
+    tokens = f"{step.usage.total:,} tokens" if step.usage else "tokens unknown"
+    cost = "cost unknown" if step.cost is None else money(step.cost)
+    failed = "" if 200 <= step.status < 300 else f"status {step.status or 'none: it broke off'}"
+    tier = step.tier or "tier unknown"
+    parts = (step.kind, tier, _models(step), tokens, cost, words.span(step.seconds), failed)
+    return " · ".join(part for part in parts if part)
 
 
 def sums_json(sums: Iterable[StepSum]) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ def test_codex_names_its_threads() -> None:
 @pytest.mark.parametrize("body", [{}, {"messages": 7}, {"messages": [{"role": "user"}, 3]}])
 def test_odd_requests_have_a_key_all_the_same(body: dict[str, object]) -> None:
     for dialect in ("responses", "chat", "messages"):
-        assert session_of(dialect, {}, body)  # type: ignore[arg-type]
+        assert session_of(dialect, {}, body)
 
 
 def test_errors_are_worded_as_clients_read_them() -> None:
@@ -60,5 +60,5 @@ def test_errors_are_worded_as_clients_read_them() -> None:
     assert anthropic["type"] == "error"
     assert anthropic["error"]["type"] == "request_too_large"
     for dialect in ("chat", "responses", None):
-        told = json.loads(refusal(dialect, 502, "not there"))  # type: ignore[arg-type]
+        told = json.loads(refusal(dialect, 502, "not there"))
         assert told["error"]["message"] == "acr gateway: not there"

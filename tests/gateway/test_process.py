@@ -94,7 +94,7 @@ def test_it_ends_with_its_parent(number: signal.Signals, home: Path) -> None:
 def test_what_a_killed_one_leaves_is_tidied_away(gate: Gates, home: Path) -> None:
     gateway = gate("http://127.0.0.1:9")
     os.kill(gateway.started.pid, signal.SIGKILL)
-    until(lambda: not is_there(gateway.started.pid))
+    gateway.started.wait()
     assert list((home / "gateway").glob("*.json"))
     assert process.alive() == []
     assert not list((home / "gateway").glob("*.json"))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import json
 import socket
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -346,3 +349,23 @@ def test_conversations_are_counted_apart(models: Models, gate: Gates) -> None:
         "mock-big",
         "mock-big",
     ]
+
+
+def test_eight_agents_at_once_are_all_served_and_counted(models: Models, gate: Gates) -> None:
+    server = models(steps=(Step(message="hi", usage=USAGE),))
+    gateway = gate(server.url, router="frontier,minimal")
+
+    def work(agent: int) -> list[int]:
+        dialect = list(PATHS)[agent % 3]
+        said = {"thread-id": str(agent), "x-claude-code-session-id": str(agent)}
+        odd = body(dialect, prompt_cache_key=str(agent))
+        return [gateway.ask(PATHS[dialect], odd, said).status for _ in range(10)]
+
+    with ThreadPoolExecutor(8) as agents:
+        assert set(itertools.chain(*agents.map(work, range(8)))) == {200}
+    steps = gateway.finish()
+    assert [s.n for s in steps] == list(range(1, 81))
+    assert Counter(s.answered for s in steps) == {"mock-big": 40, "mock-tiny": 40}
+    assert len({s.session for s in steps}) == 8
+    expected = 40 * (COSTS["mock-big"] + COSTS["mock-tiny"])
+    assert sum(s.cost or 0.0 for s in steps) == pytest.approx(expected)
