@@ -222,12 +222,11 @@ def route(each: Trajectory, prices: dict[Tier, Price], rules: Rules) -> list[str
     last: Tier | None = None
     run = failures = 0
     for n, (past, step) in enumerate(_known(each)):
-        before = past.kinds[-1] if past.kinds else ""
-        looked = before == "search_read" and not past.failed
-        failures = failures + 1 if past.failed else failures if looked else 0
+        if past.kinds and past.kinds[-1] == "run_test":
+            failures = failures + 1 if past.failed else 0
         total = step.input + step.cached + step.written
         view = View(
-            shares=forecast(past) if n else {"plan": 1.0},
+            shares={"repair": 1.0} if past.failed else forecast(past) if n else {"plan": 1.0},
             offered=tuple(prices),
             asked="frontier",
             context=total,
@@ -237,6 +236,7 @@ def route(each: Trajectory, prices: dict[Tier, Price], rules: Rules) -> list[str
             last=last,
             run=run,
             failures=failures,
+            position=n,
         )
         tier = choose(view, rules)[0] or "frontier"
         run = run + 1 if tier == last else 1

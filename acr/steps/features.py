@@ -98,21 +98,28 @@ class Features:
     """Whether thinking that another model may not be able to read stands in this turn."""
 
     @property
+    def failed(self) -> bool:
+        """Whether the last call failed, and a person has not spoken since."""
+        return bool(self.calls) and self.calls[-1].failed and not self.after_human
+
+    @property
     def failures(self) -> int:
-        """Failed results in a row, newest back; looking around does not end a row."""
-        streak = 0
+        """Runs and tests that failed since one last went well: edits in between prove nothing."""
+        if self.after_human:
+            return 0
+        found = 0
         for call in reversed(self.calls):
-            if call.failed:
-                streak += 1
-            elif call.kind != "search_read":
+            if call.kind == "run_test" and not call.failed:
                 break
-        return streak if self.calls and not self.after_human else 0
+            found += call.kind == "run_test"
+        return found
 
     @property
     def stalls(self) -> bool:
-        """Whether the same call comes again and again."""
-        recent = [call.key for call in self.calls[-STALL_WITHIN:]]
-        return bool(recent) and recent.count(recent[-1]) >= STALL
+        """Whether the same call comes again and again, with no other edit in between."""
+        recent = self.calls[::-1][:STALL_WITHIN]
+        same = itertools.takewhile(lambda c: c.key == recent[0].key or c.kind != "edit", recent)
+        return sum(call.key == recent[0].key for call in same) >= STALL
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -48,6 +48,10 @@ FLOORS: Mapping[str, Tier] = {"agentic_programming": "efficient"}
 """Dimension -> the cheapest tier that its steps may go to."""
 RUN = 2
 """Steps that a tier keeps once it has been switched to, unless something goes wrong."""
+SOON = (2, 8)
+"""Steps that a switch is reckoned to pay for, at least and at most."""
+HARD = 0.75
+"""Difficulty from which the first plan goes to the dearest tier whatever it costs."""
 LAST = 4
 """A budget that pays for fewer dear steps than this allows only cheaper ones."""
 
@@ -90,7 +94,10 @@ class View:
     run: int = 0
     """Steps since the last switch."""
     failures: int = 0
+    """Runs and tests that failed since one last went well."""
     stalls: bool = False
+    position: int = 0
+    """Calls so far."""
     bound: bool = False
     """Another model refuses this conversation's thinking."""
     left: float | None = None
@@ -141,25 +148,38 @@ def choose(view: View, rules: Rules) -> tuple[Tier | None, str]:
         return tier, f"{view.kind} is pinned to {pin}"
     if view.left is not None and view.left < LAST * step_cost(view, dearest):
         return allowed[0], f"${view.left:.2f} are left of the budget"
-    if view.first:
+    if view.first and view.difficulty >= HARD:
         return dearest, "the first plan"
     if view.stalls:
         return dearest, "the same call again and again"
-    if view.failures and view.last:
-        return _raised(view, allowed), f"{view.failures} failed in a row"
     best = min(allowed, key=lambda tier: expected(view, tier, dearest, rules))
+    said = f"{view.kind} {view.shares[view.kind]:.0%}"
+    if view.failures > 1 and _acts(view):
+        raised = allowed[min(len(allowed) - 1, allowed.index(best) + view.failures - 1)]
+        return raised, f"{said}, {view.failures} runs failed"
     if view.last in allowed and best != view.last and view.run < RUN:
-        return view.last, f"{view.kind} {view.shares[view.kind]:.0%}; just switched"
-    return best, f"{view.kind} {view.shares[view.kind]:.0%}"
+        return view.last, f"{said}; just switched"
+    return best, said
+
+
+def _acts(view: View) -> bool:
+    """Whether the step may well change something."""
+    return sum(view.shares.get(kind, 0.0) for kind in ("edit", "repair")) >= 0.5
 
 
 def expected(view: View, tier: Tier, dearest: Tier, rules: Rules) -> float:
-    """USD of the step at `tier`, and of what it may spoil there."""
+    """USD of the step at `tier`, and of what it may spoil there.
+
+    What is read anew stays in the cache: that part is spread over the steps to come.
+    """
     at = TIERS.index(tier)
     odds = sum(share * SPOILS[kind][at] for kind, share in view.shares.items())
     scale = (0.4 + 1.2 * view.difficulty) * rules.credit.get(view.dimension, 1.0)
     again = step_cost(view, dearest, warm=True)
-    return step_cost(view, tier) + min(1.0, odds * scale) * rules.caution * again
+    warm = step_cost(view, tier, warm=True)
+    soon = min(SOON[1], max(SOON[0], view.position))  # what has lasted lasts about as long again
+    paid = warm + (step_cost(view, tier) - warm) / soon
+    return paid + min(1.0, odds * scale) * rules.caution * again
 
 
 def step_cost(view: View, tier: Tier, *, warm: bool = False) -> float:
@@ -184,10 +204,3 @@ def _allowed(view: View, rules: Rules) -> tuple[Tier, ...]:
 def _nearest(tier: Tier, allowed: tuple[Tier, ...]) -> Tier:
     """`tier`, else the next dearer allowed one, else the dearest."""
     return next((t for t in allowed if TIERS.index(t) >= TIERS.index(tier)), allowed[-1])
-
-
-def _raised(view: View, allowed: tuple[Tier, ...]) -> Tier:
-    """A tier above the one that failed; the dearest after the second failure."""
-    last = TIERS.index(view.last or allowed[0])
-    above = [t for t in allowed if TIERS.index(t) > last]
-    return above[0] if above and view.failures == 1 else allowed[-1]

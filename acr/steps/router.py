@@ -11,9 +11,9 @@ from acr.context.dimension import glance
 from acr.nouns import Price, Tier, Usage
 from acr.settings import GatewaySettings
 from acr.steps.features import Features, context_tokens, features, first_prompt
-from acr.steps.kind import KINDS, Past, forecast
+from acr.steps.kind import Past, forecast
 from acr.steps.nouns import StepChoice, StepRequest
-from acr.steps.policy import Rules, View, choose, rules_of
+from acr.steps.policy import RUN, Rules, View, choose, rules_of
 
 __all__ = ["StepRouter", "from_settings", "subagent"]
 
@@ -34,6 +34,8 @@ class _Session:
     last: Tier | None = None
     run: int = 0
     bound: bool = False
+    free: bool = False
+    """The step under way is an exception: the tier need not be kept after it."""
     output: int | None = None
     pending: tuple[Tier | None, int, bool] = (None, 0, False)
     """The step under way: tier, tokens, whether it has signed thinking."""
@@ -67,12 +69,14 @@ class StepRouter:
             last=session.last,
             run=session.run,
             failures=seen.failures,
+            position=request.position,
             stalls=seen.stalls,
             bound=session.bound and seen.signed,
             left=request.left,
         )
         tier, reason = choose(view, self.rules)
         session.pending = (tier or request.asked, context, seen.signed)
+        session.free = view.first or view.stalls or seen.failed or view.failures > 1
         return StepChoice(tier, view.kind, reason)
 
     def answered(self, session: str, choice: StepChoice, usage: Usage | None, status: int) -> None:
@@ -85,6 +89,8 @@ class StepRouter:
             known.bound = known.bound or (status in REFUSALS and signed)
             return
         known.run = known.run + 1 if tier == known.last else 1
+        if known.free:
+            known.run = RUN
         known.last = tier
         known.output = usage.output if usage else None
         if tier:
@@ -152,9 +158,8 @@ def _shares(seen: Features, session: _Session, request: StepRequest) -> dict[str
         return {"summarise": 1.0}
     if _is_plan(seen, request):
         return {"plan": 1.0}
+    if seen.failed:
+        return {"repair": 1.0}
     last = seen.calls[-1] if seen.calls else None
-    failed = bool(last and last.failed and not seen.after_human)
-    size = last.size if last else 0
-    past = Past(seen.kinds, failed, size, session.output)
-    found = forecast(past)
-    return {kind: found[kind] for kind in KINDS}
+    past = Past(seen.kinds, False, last.size if last else 0, session.output)
+    return forecast(past)

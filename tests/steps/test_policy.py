@@ -39,7 +39,8 @@ def tier(seen: View, **rules: Any) -> Tier | None:
 def test_looking_is_cheap_and_the_first_plan_is_not() -> None:
     assert TIERS.index(tier(view()) or "frontier") < TIERS.index("mid")
     assert tier(view("bookkeeping")) == "minimal"
-    assert tier(view("plan", first=True)) == "frontier"
+    assert tier(view("plan", first=True, difficulty=0.8)) == "frontier"
+    assert tier(view("plan", first=True, difficulty=0.2), caution=0.0) != "frontier"
 
 
 def test_a_hard_edit_costs_more_than_an_easy_one() -> None:
@@ -57,9 +58,12 @@ def test_a_cold_cache_is_paid_for() -> None:
     assert step_cost(cold, "minimal") > step_cost(cold, "minimal", warm=True)
 
 
-def test_failures_go_a_tier_up_then_to_the_top_and_come_back() -> None:
-    assert tier(view("repair", failures=1, last="efficient")) == "mid"
-    assert tier(view("repair", failures=2, last="efficient")) == "frontier"
+def test_failures_go_tiers_up_and_come_back() -> None:
+    best = TIERS.index(tier(view("repair", failures=1)) or "frontier")
+    raised = TIERS.index(tier(view("repair", failures=2)) or "minimal")
+    assert raised == min(best + 1, 3)
+    assert tier(view("repair", failures=4)) == "frontier"
+    assert tier(view("search_read", failures=4)) != "frontier"
     assert tier(view("search_read", stalls=True)) == "frontier"
     assert tier(view("search_read", last="frontier", run=3)) != "frontier"
 
@@ -70,9 +74,11 @@ def test_a_tier_is_kept_for_a_while() -> None:
 
 
 def test_never_dearer_than_asked_unless_allowed() -> None:
-    assert tier(view("plan", asked="mid", first=True)) == "mid"
-    assert tier(view("plan", asked="mid", first=True), most="frontier") == "frontier"
-    assert tier(view("plan", first=True), most="efficient") == "efficient"
+    assert tier(view("plan", asked="mid", first=True, difficulty=0.8)) == "mid"
+    assert (
+        tier(view("plan", asked="mid", first=True, difficulty=0.8), most="frontier") == "frontier"
+    )
+    assert tier(view("plan", first=True, difficulty=0.8), most="efficient") == "efficient"
 
 
 def test_floors_pins_and_the_budget() -> None:
