@@ -414,7 +414,8 @@ def with_agent(agent: str, run: Run, router: Router) -> tuple[str, float]:
         )
         if done.returncode or not run.steps:
             raise RuntimeError(f"{agent}: {done.stdout[-800:]}{done.stderr[-800:]}")
-        return (root / "work.py").read_text(), ledger.total.cost
+        work = (root / "work.py").read_text()
+    return work, ledger.total.cost
 
 
 def _path() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import cast
 
@@ -20,12 +21,12 @@ ROUTERS = {
 DEFAULT = "steps"
 
 
-def make(name: str, limits: GatewaySettings | None = None) -> Router:
-    """The router called `name` (empty: the default), or tiers in turn: `frontier, minimal`.
+def make(limits: GatewaySettings, credit: Mapping[str, float] | None = None) -> Router:
+    """The router that the settings name (none: the default), or tiers in turn: `frontier,minimal`.
 
-    Raises SettingsError for another name, or for rules in `limits` that cannot be.
+    `credit`: see acr.steps.learning. Raises SettingsError for another name, or impossible rules.
     """
-    name = name or DEFAULT
+    name = limits.router or DEFAULT
     tiers = tuple(tier for word in name.split(",") for tier in TIERS if tier == word.strip())
     if tiers and len(tiers) == name.count(",") + 1:
         from acr.steps.fixed import Pinned
@@ -38,4 +39,4 @@ def make(name: str, limits: GatewaySettings | None = None) -> Router:
             "such as frontier,minimal"
         )
     module, _, kind = ROUTERS[name].partition(":")
-    return cast(Router, getattr(import_module(module), kind)(limits or GatewaySettings()))
+    return cast(Router, getattr(import_module(module), kind)(limits, credit or {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from acr.nouns import Tier, Usage
@@ -22,7 +23,7 @@ class AsAsked:
         """Nothing to learn."""
 
 
-def as_asked(limits: GatewaySettings) -> AsAsked:
+def as_asked(limits: GatewaySettings, credit: Mapping[str, float]) -> AsAsked:
     """The settings do not matter to it."""
     return AsAsked()
 

@@ -74,5 +74,5 @@ def test_a_sub_agent_gets_one_tier_by_its_type_and_task() -> None:
 
 
 def test_the_settings_make_it() -> None:
-    router = make("", GatewaySettings(tiers={"max": "mid"}))
+    router = make(GatewaySettings(tiers={"max": "mid"}))
     assert router.route(request("messages")).tier == "mid"
