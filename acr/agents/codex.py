@@ -25,6 +25,8 @@ LOGIN = "codex login"
 OPENAI = "openai"
 """The built-in provider."""
 OPENAI_URL = "https://api.openai.com/v1"
+PLAIN = "features.enable_request_compression=false"
+"""With a ChatGPT login requests are compressed by zstd, which a gateway cannot read."""
 REFUSED = re.compile(
     r"Read-only file system|Operation not permitted|rejected by user"
     r"|blocked by PreToolUse hook|patch rejected"
@@ -101,7 +103,7 @@ def _model(request: Request) -> tuple[str, ...]:
     if request.gateway:
         name = _provider()
         key = "openai_base_url" if name == OPENAI else f"model_providers.{name}.base_url"
-        argv += ("-c", f"{key}={json.dumps(request.gateway)}")
+        argv += ("-c", f"{key}={json.dumps(request.gateway)}", "-c", PLAIN)
     return argv
 
 

@@ -114,6 +114,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _told(started: Started, names: tuple[str, ...]) -> dict[str, Any]:
     """How agents are pointed at it."""
+    from acr.agents.codex import PLAIN
+
     at = {name: started.address(name) for name in names}
     bases = {"anthropic": f"{at['anthropic']}/v1", "openai": at["openai"]}
     providers = {name: {"options": {"baseURL": url}} for name, url in bases.items()}
@@ -126,7 +128,7 @@ def _told(started: Started, names: tuple[str, ...]) -> dict[str, Any]:
             "OPENCODE_CONFIG_CONTENT": json.dumps({"provider": providers}),
             "NO_PROXY": "127.0.0.1",
         },
-        "codex": ["-c", f"openai_base_url={json.dumps(at['openai'])}"],
+        "codex": ["-c", f"openai_base_url={json.dumps(at['openai'])}", "-c", PLAIN],
     }
 
 

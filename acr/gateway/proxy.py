@@ -55,6 +55,7 @@ __all__ = ["Gateway"]
 
 REFUSED = {400, 403, 404, 413, 422, 429, 503, 529}
 """Answers after which the model that was asked for gets the call after all."""
+HINT = b"x-codex-routing-hint"
 GONE = {403, 404}
 """Answers of a model that cannot be had at all, as far as this gateway's life goes."""
 REST = 60.0
@@ -229,7 +230,8 @@ class Gateway:
         """
         if plan.is_routed:
             async with contextlib.AsyncExitStack() as sent:
-                response = await sent.enter_async_context(self._sent(call, plan.body))
+                routed = replace(call, headers=_hinted(call.headers, plan))
+                response = await sent.enter_async_context(self._sent(routed, plan.body))
                 body = chunks(response)
                 head: list[bytes] = []
                 if not await _is_refused(dialect, response, body, head):
@@ -419,6 +421,12 @@ async def _is_refused(
     except VanishedError:
         return True
     return counter.failed
+
+
+def _hinted(headers: Headers, plan: _Plan) -> Headers:
+    """Codex names the model in a header too."""
+    old, new = f"model={plan.asked}".encode(), f"model={plan.model}".encode()
+    return [(k, v.replace(old, new) if k == HINT else v) for k, v in headers]
 
 
 def _counter(dialect: Dialect, response: httpx2.Response) -> Counter:

@@ -10,7 +10,7 @@ import pytest
 
 from acr.agents import ADAPTERS, Request, Routable, Upstream, get
 from acr.agents.claude import Claude
-from acr.agents.codex import Codex
+from acr.agents.codex import PLAIN, Codex
 from acr.agents.opencode import OpenCode
 from acr.nouns import Profile
 from tests.agents import fakes
@@ -66,7 +66,7 @@ def test_codex_is_pointed_by_an_option(
     argv = Codex().command(ask(tmp_path, "codex", gateway=GATEWAY)).argv
     own = {"openai": "openai_base_url"}
     key = own.get(expected.name, f"model_providers.{expected.name}.base_url")
-    assert set(argv) - set(plain) == {"-c", f'{key}="{GATEWAY}"'}
+    assert set(argv) - set(plain) == {"-c", f'{key}="{GATEWAY}"', PLAIN}
 
 
 def test_claude_is_pointed_by_its_environment_and_a_setting(

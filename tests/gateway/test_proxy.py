@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import PATHS, Gate, Upstream, body, read, send, until
+from acr.gateway import process
+from acr.settings import GatewaySettings
+from tests.gateway.conftest import PATHS, Gate, Upstream, body, read, send, tier_map, until
 from tests.model_server import ModelServer, Step
 
 Models = Callable[..., ModelServer]
@@ -93,7 +95,7 @@ def test_the_answer_passes_byte_for_byte(gate: Gates) -> None:
     assert names["host"] == upstream.url.removeprefix("http://")
 
 
-def test_credentials_reach_the_provider_and_nothing_else(gate: Gates, home: Any) -> None:
+def test_credentials_reach_the_provider_and_nothing_else(gate: Gates, home: Path) -> None:
     secret = "canary-key-0123456789"
     with Upstream(lambda h, _: send(h, 200, b"{}")) as upstream:
         gateway = gate(upstream.url)
@@ -126,6 +128,36 @@ def test_compressed_answers_are_passed_as_they_are_and_counted(encoding: str, ga
     assert (step.answered, step.tier) == ("mock-mid-2", "mid")
     assert step.usage
     assert (step.usage.input, step.usage.output) == (10, 2)
+
+
+def test_codexs_hint_names_the_model_that_is_sent(models: Models, gate: Gates) -> None:
+    server = models(by_model={"mock-tiny": (Step(error=429),)})
+    gateway = gate(server.url, router="minimal")
+    gateway.ask(PATHS["responses"], body("responses"), {"X-Codex-Routing-Hint": "model=mock-big"})
+    hints = [r.headers["x-codex-routing-hint"] for r in server.requests]
+    assert hints == ["model=mock-tiny", "model=mock-big"]
+
+
+def test_a_chatgpt_login_goes_to_where_chatgpt_answers(models: Models, home: Path) -> None:
+    api, chatgpt = models(), models()
+    tier_map(home)
+    addresses = {"openai": f"{api.url}/v1", "chatgpt": f"{chatgpt.url}/backend-api/codex"}
+    with process.start(process.config(GatewaySettings(), addresses)) as started:
+        gateway = Gate(started)
+        for headers in ({}, {"ChatGPT-Account-Id": "a"}):
+            gateway.ask("/responses", body("responses"), headers, upstream="openai")
+    assert [r.path for r in api.requests] == ["/v1/responses"]
+    assert [r.path for r in chatgpt.requests] == ["/backend-api/codex/responses"]
+
+
+def test_a_compressed_request_goes_on_as_it_is(models: Models, gate: Gates) -> None:
+    server = models()
+    gateway = gate(server.url, router="minimal")
+    raw = gzip.compress(body("responses"))
+    gateway.ask(PATHS["responses"], raw, {"Content-Encoding": "gzip"})
+    (step,) = gateway.finish()
+    assert [r.model for r in server.requests] == ["mock-big"]
+    assert (step.answered, step.reason) == ("mock-big", "a compressed request is not read")
 
 
 def test_other_paths_and_methods_pass(models: Models, gate: Gates) -> None:

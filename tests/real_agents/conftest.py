@@ -142,6 +142,7 @@ def _claude(home: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _opencode(home: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = {
+        "$schema": "https://opencode.ai/config.json",  # opencode would add it
         "provider": {
             "mock": {
                 "npm": "@ai-sdk/openai-compatible",

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,11 +52,13 @@ def profile(agent: str) -> Profile:
 
 
 def configs(root: Path) -> dict[str, str]:
-    """Hash of every file below the agents' homes that could be configuration."""
-    names = ("*.toml", "*.json", "*.jsonc", "*.env", ".*rc")
-    found = (p for name in names for p in root.rglob(name) if p.is_file())
-    kept = (p for p in found if not {"sessions", "cache", ".cache", "tmp"} & set(p.parts))
-    return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in kept}
+    """Hash of every file below the agents' homes."""
+    found = (path for path in root.rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 @AGENTS
@@ -98,22 +99,23 @@ def test_killing_the_gateway_amid_a_stream_leaves_no_trace(
     server = serve(steps=STEPS, by_prompt={"hang": (STEPS[0], late)})
     root = git_repo(FILES)
     made = profile(agent)
-    plain = (made.name, "--no-verify", "--quiet")
-    acr("look at it", "--profile", *plain, cwd=root)  # what agents write at their first start
-    (root / "calc.py").write_text(FILES["calc.py"])
     before = configs(agent_home)
-    child = _start(("hang", "--gateway", "--profile", *plain, "--timeout", "60"), root)
+    asked = ("hang", "--gateway", "--profile", made.name, "--no-verify", "--quiet")
+    child = _start(asked, root)
     until(lambda: any(r.prompt.endswith("hang") and r.step for r in server.requests), 60)
     (running,) = (routed / "gateway").glob("*.json")
-    os.kill(json.loads(running.read_text())["pid"], signal.SIGKILL)
-    if agent != "codex":  # it tries for a while
-        time.sleep(0.1)
+    about = json.loads(running.read_text())
+    os.kill(about["pid"], signal.SIGKILL)
     child.send_signal(signal.SIGINT)
     said, _ = child.communicate(timeout=90)
     assert child.returncode != 0, said
-    assert configs(agent_home) == before
-    told = ask("fix the failing test", "--profile", made.name, cwd=root)
-    assert told["status"] == "pass"
+    after = configs(agent_home)
+    assert {path: after.get(path) for path in before} == before
+    left = [p for p in agent_home.rglob("*") if p.is_file() and about["token"] in _text(p)]
+    assert not left
+    told = ask("fix the failing test", "--profile", made.name, "--no-verify", cwd=root)
+    assert told["attempts"][0]["attempt"]["status"] == "done"
+    assert "a + b" in (root / "calc.py").read_text()
     assert {r.model for r in server.requests[-4:]} == {"mock-big"}
     assert json.loads(acr("gateway", "status", "--json", cwd=root).stdout) == {"gateways": []}
 
@@ -143,14 +145,3 @@ def test_the_profiles_own_price_counts_where_its_model_answered(
     profiles.save(Profile("mine", "claude", "stranger", "mid", price=price))
     told = ask("fix the failing test", "--gateway", "--profile", "mine", cwd=root)
     assert told["cost_usd"] == pytest.approx(4 * (600 * 2.0 + 400 * 0.2 + 50 * 10.0) / 1e6)
-
-
-def test_an_agent_that_cannot_be_pointed_elsewhere_runs_without(
-    git_repo: Repo, serve: Serve, home: Path
-) -> None:
-    serve(steps=STEPS)
-    root = git_repo(FILES)
-    profiles.save(Profile("mine", "qwen", "mock-big", "mid"))
-    args = ("do it", "--gateway", "--profile", "mine", "--no-verify")
-    done = acr(*args, cwd=root, check=False)
-    assert "qwen cannot be pointed at the gateway" in done.stderr
