@@ -12,12 +12,12 @@ import math
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from acr.nouns import Price, Tier
-from acr.steps.kind import Past, forecast
+from acr.steps.kind import KINDS, Past, forecast
 from acr.steps.policy import OUTPUT, Rules, View, choose
 from acr.training.steps import Recorded, Trajectory, fit, load, pasts
 
@@ -91,24 +91,36 @@ def rate(
 
 def kind_figures(loaded: Sequence[Trajectory], folds: int) -> None:
     """Prints (a)."""
-    groups = sorted({t.group for t in loaded})
-    random.Random(0).shuffle(groups)
-    fold = {group: n % folds for n, group in enumerate(groups)}
-    hits: dict[str, list[list[Hit]]] = defaultdict(list)
-    for n in range(folds):
-        test = [t for t in loaded if fold[t.group] == n]
-        found = foretold([t for t in loaded if fold[t.group] != n], test)
-        for each, told in zip(test, found, strict=True):
-            hits[each.source].append(told)
+    hits = _folded(loaded, [t.group for t in loaded], folds)
     print(f"\n(a) kind of the next step; {folds} folds, no repository in two of them")
     _table("all", [t for found in hits.values() for t in found])
     for source, found in sorted(hits.items()):
         _table(source, found)
+    print("\n    trajectories left out, their repositories not:")
+    hits = _folded(loaded, [str(n) for n in range(len(loaded))], folds)
+    _table("all", [t for found in hits.values() for t in found])
     sources = sorted({t.source for t in loaded})
     print("\n    the source left out of the fit:")
     for source in sources:
         test = [t for t in loaded if t.source == source]
         _table(source, foretold([t for t in loaded if t.source != source], test))
+
+
+def _folded(
+    loaded: Sequence[Trajectory], groups: Sequence[str], folds: int
+) -> dict[str, list[list[Hit]]]:
+    """Hits by source; trajectories of a group are in one fold."""
+    names = sorted(set(groups))
+    random.Random(0).shuffle(names)
+    fold = {group: n % folds for n, group in enumerate(names)}
+    hits: dict[str, list[list[Hit]]] = defaultdict(list)
+    for n in range(folds):
+        inside = [fold[group] == n for group in groups]
+        test = [t for t, held in zip(loaded, inside, strict=True) if held]
+        train = [t for t, held in zip(loaded, inside, strict=True) if not held]
+        for each, told in zip(test, foretold(train, test), strict=True):
+            hits[each.source].append(told)
+    return hits
 
 
 def _table(name: str, hits: Sequence[Sequence[Hit]]) -> None:
@@ -133,7 +145,7 @@ def dollars(step: Recorded, cached: int, price: Price) -> float:
     return ((total - cached) * price.input + cached * read + output * price.output) / 1e6
 
 
-def cost(each: Trajectory, models: Sequence[str], prices: dict[str, Price]) -> float:
+def cost(each: Trajectory, models: Sequence[str], prices: Mapping[str, Price]) -> float:
     """USD of a trajectory; every model keeps the prefix that it saw last."""
     last: dict[str, int] = {}
     whole = 0.0
@@ -157,12 +169,12 @@ def arithmetic(loaded: Sequence[Trajectory]) -> None:
     print("\n(b) Gemini runs, a model 8x cheaper, kinds known beforehand")
     looks = {"search_read", "bookkeeping"}
     for name, cheap in (
-        ("search_read and bookkeeping cheap", lambda k: k in looks),
-        ("all but edit and repair cheap", lambda k: k not in ACTS),
+        ("search_read and bookkeeping cheap", looks),
+        ("all but edit and repair cheap", set(KINDS) - set(ACTS)),
     ):
         priced = lost = dear = paid = 0.0
         for t in runs:
-            models = ["cheap" if cheap(s.kind) else "dear" for s in t.steps]
+            models = ["cheap" if s.kind in cheap else "dear" for s in t.steps]
             priced += cost(t, models, prices)
             dear += cost(t, ["dear"] * len(t.steps), prices)
             paid += sum(s.cost or 0.0 for s in t.steps)
@@ -204,7 +216,7 @@ def _point(
 ) -> tuple[float, float]:
     """(share of edits on frontier, saving)."""
     routed = whole = kept = edits = 0.0
-    named: dict[str, Price] = {**prices}
+    named = {str(tier): price for tier, price in prices.items()}
     for each in runs:
         tiers = route(each, prices, Rules(caution=caution, floors={}))
         routed += cost(each, tiers, named)

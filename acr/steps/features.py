@@ -273,8 +273,8 @@ def _typed(item: Mapping[str, Any]) -> list[str]:
 
 
 def _last_human(request: StepRequest) -> str:
-    said = next((m for m in reversed(_messages(request)) if m.get("role") == "user"), {})
-    return next(reversed(_texts(said.get("content"))), "")
+    said = (m.get("content") for m in reversed(_messages(request)) if m.get("role") == "user")
+    return next(reversed(_texts(next(said, None))), "")
 
 
 def _offers_tools(request: StepRequest) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
 
 from acr.errors import SettingsError
 from acr.nouns import DIMENSIONS, TIERS, Price, Tier
@@ -110,16 +109,16 @@ class View:
 
 def rules_of(limits: GatewaySettings, credit: Mapping[str, float] | None = None) -> Rules:
     """The rules in the settings. Raises SettingsError for a name that does not exist."""
-    rules = {"least": cast("Tier", "minimal"), "most": None}
+    bounds: dict[str, Tier] = {}
     pins: dict[str, Tier] = {}
     floors: dict[str, Tier] = dict(FLOORS)
-    names = {"min": "least", "max": "most"}
-    for name, tier in limits.tiers.items():
-        if tier not in TIERS:
+    for name, given in limits.tiers.items():
+        tier = next((t for t in TIERS if t == given), None)
+        if tier is None:
             known = ", ".join(TIERS)
-            raise SettingsError(f"gateway.tiers.{name}: no tier called {tier!r}; known: {known}")
-        if name in names:
-            rules[names[name]] = tier
+            raise SettingsError(f"gateway.tiers.{name}: no tier called {given!r}; known: {known}")
+        if name in ("min", "max"):
+            bounds[name] = tier
         elif name in KINDS:
             pins[name] = tier
         elif name in DIMENSIONS:
@@ -129,10 +128,10 @@ def rules_of(limits: GatewaySettings, credit: Mapping[str, float] | None = None)
                 f"gateway.tiers: no {name!r}; give min, max, a kind of step "
                 f"({', '.join(KINDS)}) or a dimension"
             )
-    least, most = rules["least"], rules["most"]
-    if most and least and TIERS.index(least) > TIERS.index(most):
+    least, most = bounds.get("min", TIERS[0]), bounds.get("max")
+    if most and TIERS.index(least) > TIERS.index(most):
         raise SettingsError(f"gateway.tiers: min={least} is dearer than max={most}")
-    return Rules(least or "minimal", most, pins, floors, limits.caution, credit or {})
+    return Rules(least, most, pins, floors, limits.caution, credit or {})
 
 
 def choose(view: View, rules: Rules) -> tuple[Tier | None, str]:

@@ -12,7 +12,7 @@ from tests.simulate_steps import ARMS, JUDGED, Parameters, Run, in_process, jobs
 def test_a_task_is_wrong_before_and_a_perfect_model_makes_it_right() -> None:
     stated = Parameters.load()
     perfect = {tier: dict.fromkeys(kinds, 1.0) for tier, kinds in stated.ability.items()}
-    parameters = Parameters(stated.prices, perfect, stated.world | {"slope": 0.0})
+    parameters = Parameters(stated.prices, perfect, {**stated.world, "slope": 0.0})
     for job in jobs(3):
         assert job.bad(job.work, JUDGED)
         run = Run(job, 0, parameters, cascade=False)
