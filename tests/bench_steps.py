@@ -15,11 +15,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from acr.nouns import Price, Tier
 from acr.steps.kind import KINDS, Past, forecast
 from acr.steps.policy import OUTPUT, Rules, View, choose
+from acr.steps.router import StepRouter
 from acr.training.steps import Recorded, Trajectory, fit, load, pasts
+from tests.steps.requests import DIALECTS, request
 
 GEMINI = Price(2.0, 12.0, 0.2)
 """What the recorded runs paid per million tokens."""
@@ -259,17 +262,22 @@ def route(each: Trajectory, prices: dict[Tier, Price], rules: Rules) -> list[str
 
 
 def speed(loaded: Sequence[Trajectory]) -> None:
-    """Prints milliseconds of a forecast."""
+    """Prints milliseconds of a forecast, and of a whole choice late in a long conversation."""
     known = [past for t in loaded[:40] for past in pasts(t)]
+    print(f"\nforecast: {_timed(forecast, known)}")
+    turn = ("pytest -q", "line\n" * 800, True), ("sed -i s/a/b/ x.py", "", False)
+    asked = [request(d, turn * 100, session=d) for d in DIALECTS] * 100
+    print(f"whole choice, 200 turns, 400 KB: {_timed(StepRouter().route, asked)}")
+
+
+def _timed(call: Callable[[Any], object], given: Sequence[Any]) -> str:
     marks = [time.perf_counter()]
-    for past in known:
-        forecast(past)
+    for each in given:
+        call(each)
         marks.append(time.perf_counter())
     took = sorted(b - a for a, b in pairwise(marks))
-    print(
-        f"\nforecast: median {took[len(took) // 2] * 1e3:.3f} ms, "
-        f"p99 {took[math.ceil(len(took) * 0.99) - 1] * 1e3:.3f} ms, n = {len(took)}"
-    )
+    late = took[math.ceil(len(took) * 0.99) - 1]
+    return f"median {took[len(took) // 2] * 1e3:.3f} ms, p99 {late * 1e3:.3f} ms, n = {len(took)}"
 
 
 def main() -> None:

@@ -15,15 +15,26 @@ from typing import Any, Literal
 from acr.context.dimension import human_ask
 from acr.steps.nouns import StepRequest
 
-__all__ = ["Call", "Features", "context_tokens", "features", "first_prompt", "kind_of"]
+__all__ = [
+    "PER_TOKEN",
+    "Call",
+    "Features",
+    "Measured",
+    "features",
+    "first_prompt",
+    "kind_of",
+    "measure",
+]
 
-TAIL = 48
+TAIL = 32
 """Calls and results that are looked at, newest first."""
-ENDS = 1500
+ENDS = 800
 """Characters of a result's two ends that are searched for an error."""
 STALL = 3
 """Equal calls of the last STALL_WITHIN that make a stall."""
 STALL_WITHIN = 6
+NESTED = 8
+"""Items at the start among which newer Codex models carry their tools."""
 PER_TOKEN = 4
 """Characters of a token, about."""
 
@@ -38,12 +49,12 @@ _SHELLS = frozenset(
     ("bash", "shell", "exec", "exec_command", "shell_command", "local_shell", "run_shell_command")
 )
 _EDITS = re.compile(
-    r"(^|[\s;&|(])(sed\s+(-\w+\s+)*-i|perl\s+-\w*i|tee\b|patch\b|apply_patch\b|git\s+(apply|checkout|"
+    r"(^|[\s;&|(\"'`])(sed\s+(-\w+\s+)*-i|perl\s+-\w*i|tee\b|patch\b|apply_patch\b|git\s+(apply|checkout|"
     r"restore|mv|rm)\b|mv\s|cp\s|rm\s|mkdir\s|touch\s|ed\s)|\*\*\* Begin Patch|write_text\(|"
     r"open\([^)]*['\"][wa]b?['\"]|(?<![0-9&=-])>{1,2}\s*(?!/dev/|&|=|\s)[\w./~$\"'-]"
 )
 _RUNS = re.compile(
-    r"(^|[\s;&|(/])(pytest|unittest|tox|nox|jest|vitest|mocha|phpunit|rspec|ctest|make|cmake|gcc|"
+    r"(^|[\s;&|(/\"'`])(pytest|unittest|tox|nox|jest|vitest|mocha|phpunit|rspec|ctest|make|cmake|gcc|"
     r"g\+\+|mvn|gradlew?|cargo|ruff|mypy|flake8|eslint|tsc|go\s+(test|build|run|vet)|dotnet|"
     r"(npm|pnpm|yarn|bun)\s+(run|t|test|start|build|install)|pip3?\s+install|"
     r"(python[\d.]*|node|ruby|php|bash|sh|perl)\s+(-\w+\s+)*\S)"
@@ -180,25 +191,32 @@ def first_prompt(request: StepRequest) -> str:
     from acr.context.dimension import human_ask
 
     for item in _messages(request):
-        if item.get("role") == "user":
+        if isinstance(item, Mapping) and item.get("role") == "user":
             texts = _typed(item)
             if texts:
                 return human_ask("\n".join(texts))
     return ""
 
 
-def context_tokens(request: StepRequest) -> int:
-    """Tokens of the whole request, by its characters."""
-    body = request.body
-    parts = [body.get("instructions"), body.get("system"), body.get("tools"), *_messages(request)]
-    return sum(map(_size, parts)) // PER_TOKEN
+Measured = tuple[int, int, int]
+"""Messages, characters of those, characters of what stands before them."""
 
 
-def _messages(request: StepRequest) -> Sequence[Mapping[str, Any]]:
+def measure(request: StepRequest, before: Measured = (0, 0, 0)) -> Measured:
+    """How long the request is; of one that has grown since `before`, only the new part is read."""
+    body, messages = request.body, _messages(request)
+    count, characters, fixed = before
+    if not 0 < count <= len(messages):
+        count, characters = 0, 0
+        fixed = sum(_size(body.get(name)) for name in ("instructions", "system", "tools"))
+    return len(messages), characters + sum(map(_size, messages[count:])), fixed
+
+
+def _messages(request: StepRequest) -> Sequence[Any]:
     found = request.body.get("input" if request.dialect == "responses" else "messages")
     if isinstance(found, str):
         return [{"role": "user", "content": found}]
-    return _rows(found)
+    return found if isinstance(found, list) else []
 
 
 def _rows(value: object) -> list[Mapping[str, Any]]:
@@ -209,7 +227,8 @@ def _rows(value: object) -> list[Mapping[str, Any]]:
 def _backwards(request: StepRequest) -> Iterator[Item]:
     read = _READERS[request.dialect]
     for item in reversed(_messages(request)):
-        yield from read(item)
+        if isinstance(item, Mapping):
+            yield from read(item)
 
 
 def _responses(item: Mapping[str, Any]) -> Iterator[Item]:
@@ -273,15 +292,16 @@ def _typed(item: Mapping[str, Any]) -> list[str]:
 
 
 def _last_human(request: StepRequest) -> str:
-    said = (m.get("content") for m in reversed(_messages(request)) if m.get("role") == "user")
+    items = (m for m in reversed(_messages(request)) if isinstance(m, Mapping))
+    said = (m.get("content") for m in items if m.get("role") == "user")
     return next(reversed(_texts(next(said, None))), "")
 
 
 def _offers_tools(request: StepRequest) -> bool:
     if request.body.get("tools"):
         return True
-    nested = (item.get("type") == "additional_tools" for item in _messages(request))
-    return request.dialect == "responses" and any(nested)
+    nested = (item for item in _messages(request)[:NESTED] if isinstance(item, Mapping))
+    return any(item.get("type") == "additional_tools" for item in nested)
 
 
 def _texts(content: object) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from acr.context.dimension import glance
 from acr.nouns import Price, Tier, Usage
 from acr.settings import GatewaySettings
-from acr.steps.features import Features, context_tokens, features, first_prompt
+from acr.steps.features import PER_TOKEN, Features, Measured, features, first_prompt, measure
 from acr.steps.kind import Past, forecast
 from acr.steps.nouns import StepChoice, StepRequest
 from acr.steps.policy import RUN, Rules, View, choose, rules_of
@@ -33,6 +33,7 @@ class _Session:
     difficulty: float
     last: Tier | None = None
     run: int = 0
+    size: Measured = (0, 0, 0)
     bound: bool = False
     free: bool = False
     """The step under way is an exception: the tier need not be kept after it."""
@@ -55,7 +56,8 @@ class StepRouter:
         """The tier of this step, and why."""
         session, seen = self._session(request), features(request)
         shares = _shares(seen, session, request)
-        context, now = context_tokens(request), time.monotonic()
+        session.size = measure(request, session.size)
+        context, now = sum(session.size[1:]) // PER_TOKEN, time.monotonic()
         view = View(
             shares=shares,
             offered=request.offered,

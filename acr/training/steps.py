@@ -100,8 +100,10 @@ def pasts(trajectory: Trajectory) -> list[Past]:
     ]
 
 
-def fit(trajectories: Iterable[Trajectory], strength: float = 0.3) -> dict[str, list[float]]:
-    """Sign -> weight per kind: multinomial logistic regression."""
+def fit(trajectories: Iterable[Trajectory], strength: float = 0.06) -> dict[str, list[float]]:
+    """Sign -> weight per kind: multinomial logistic regression.
+
+    `strength` was chosen for agents that the fit has not seen, at some cost on those it has."""
     from sklearn.feature_extraction import DictVectorizer
     from sklearn.linear_model import LogisticRegression
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acr.steps.features import context_tokens, features, first_prompt, kind_of
+from acr.steps.features import features, first_prompt, kind_of, measure
 from acr.steps.nouns import Dialect, StepRequest
 from acr.steps.router import StepRouter
 from tests.steps.requests import DIALECTS, request
@@ -84,6 +84,7 @@ def test_signed_thinking_of_this_turn_is_seen(dialect: Dialect) -> None:
         ("Bash", {"command": "git diff HEAD"}, "bookkeeping"),
         ("shell", {"command": ["bash", "-lc", "cargo test"]}, "run_test"),
         ("exec_command", '{"cmd": "ls -la"}', "search_read"),
+        ("exec", 'const r = await tools.exec_command({cmd: "pytest -q"}); text(r)', "run_test"),
         ("shell", "{broken", "search_read"),
     ],
 )
@@ -127,5 +128,12 @@ def test_no_body_makes_the_router_fail(dialect: Dialect, items: object, tools: o
 
 def test_only_the_tail_of_a_long_conversation_is_read() -> None:
     long = request("messages", [LOOK, EDIT, GREEN] * 400)
-    assert len(features(long).calls) <= 96
-    assert context_tokens(long) > 1000
+    assert 0 < len(features(long).calls) <= 64
+
+
+@EACH
+def test_a_conversation_that_grows_is_measured_by_its_new_part(dialect: Dialect) -> None:
+    short, longer = request(dialect, [LOOK]), request(dialect, [LOOK, EDIT, RED])
+    assert measure(longer, measure(short)) == measure(longer)
+    assert measure(short, measure(longer)) == measure(short)
+    assert measure(longer) > measure(short)
