@@ -101,7 +101,7 @@ class Job:
         return (
             f"import work\nbad = [k for k, (a, b) in {table}.items() if any(\n"
             f"    getattr(work, f'f_{{k}}')(x) != x * a + b for x in {SEEN})]\n"
-            "print('BAD:', *bad) if bad else print('GOOD')\nraise SystemExit(bool(bad))\n"
+            "print('WRO' + 'NG:', *bad) if bad else print('ALL' + 'RIGHT')\nraise SystemExit(bool(bad))\n"
         )
 
 
@@ -208,7 +208,7 @@ class Run:
             self._factor = whole
         for turn in range(int(world["repairs"]) + 1):
             _, seen = yield "run_test", f"test{turn}", lambda _: "python3 check.py"
-            bad = [int(k) for k in (re.findall(r"BAD:([ \d]*)", seen) or [""])[-1].split()]
+            bad = [int(k) for k in (re.findall(r"WRONG:([ \d]*)", seen) or [""])[-1].split()]
             if not bad or turn == world["repairs"]:
                 break
             for k in bad:
@@ -301,7 +301,7 @@ def in_process(run: Run, router: Router) -> str:
         tokens += OUTPUT[move.kind] + len(seen) // 4
         call = {"type": "tool_use", "id": str(index), "name": "Bash"}
         result = {"type": "tool_result", "tool_use_id": str(index), "content": seen}
-        result["is_error"] = "BAD" in seen  # type: ignore[assignment]
+        result["is_error"] = "WRONG" in seen  # type: ignore[assignment]
         messages.append(
             {"role": "assistant", "content": [call | {"input": {"command": move.shell}}]}
         )
@@ -318,7 +318,7 @@ def _executed(job: Job, work: str, shell: str) -> tuple[str, str]:
         return re.sub(rf"({head}.*\n    )return .*", lambda m: m[1] + edit[2], work), ""
     if "check.py" in shell and shell.startswith("python3"):
         bad = job.bad(work, SEEN)
-        return work, "BAD: " + " ".join(map(str, bad)) if bad else "GOOD"
+        return work, "WRONG: " + " ".join(map(str, bad)) if bad else "ALLRIGHT"
     return work, "ok"
 
 
@@ -335,8 +335,7 @@ class Models(Script):
         if run is None or not asked.tools:
             return Step(message="A title")
         tier = cast(Tier, asked.model.removeprefix("sim-"))
-        text = asked.raw.decode("utf-8", "replace")
-        said = re.findall(r"BAD:[ \d]*|GOOD", text[-3000:])
+        said = re.findall(r"WRONG:[ \d]*|ALLRIGHT", asked.raw.decode("utf-8", "replace"))
         move = run.move(asked.step, tier, len(asked.raw) // 4, said[-1] if said else "")
         used = move.usage
         tokens = {
