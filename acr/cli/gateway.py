@@ -12,7 +12,7 @@ import typer
 from acr import settings
 from acr.cli.evaluate import evaluate, limits_with
 from acr.cli.run import AsJson
-from acr.errors import UsageError
+from acr.errors import AcrError, UsageError
 
 if TYPE_CHECKING:
     from acr.gateway.process import Running, Started
@@ -72,7 +72,7 @@ def run(
         except KeyboardInterrupt:  # the way to end it
             ended = 0
     if ended:
-        raise UsageError(f"the gateway ended by itself ({ended}); start it again")
+        raise AcrError(f"the gateway ended by itself ({ended}); start it again")
     err().print(f"steps are in {wanted.record}", style="dim")
 
 

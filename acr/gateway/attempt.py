@@ -71,7 +71,7 @@ def routed(
         yield Routed(request, None, tell)
         return
     profile = request.profile
-    names = (profile.model, profile.model.partition("/")[2])
+    names = {profile.model, profile.model.partition("/")[2] or profile.model}
     wanted = process.config(
         limits,
         {"chatgpt": UPSTREAMS["chatgpt"], upstream.name: upstream.url},

@@ -143,7 +143,7 @@ class Gateway:
             if wants_websocket({k.decode(): v.decode("latin-1") for k, v in scope["headers"]}):
                 raise RefusedError(426, "no websocket here; use plain requests")
             call = await self._read(scope, name, rest, receive)
-            await unless_gone(self._serve(call, answer), receive)
+            await unless_gone(self._serve(call, answer), answer, receive)
         except RefusedError as e:
             await answer.whole(e.status, refusal(dialect, e.status, e.message))
         except VanishedError:
@@ -285,13 +285,14 @@ class Gateway:
         """What cannot be read goes on as it is: the provider says what is wrong with it."""
         encoded = "content-encoding" in call.texts
         document = None if encoded else splice.read(call.body)
-        asked = document.data.get("model") if document else None
+        data = document.data if document else {}
+        asked = data.get("model")
         if document is None or not isinstance(asked, str):
             reason = "a compressed request is not read" if encoded else "the request names no model"
             return _Plan("", StepChoice(None, "", reason), "", "", None, call.body, call.upstream)
         map_ = family(self._maps, asked, dialect)
-        session = session_of(dialect, call.texts, document.data)
-        choice = self._choice(call, dialect, session, document.data, asked, map_)
+        session = session_of(dialect, call.texts, data)
+        choice = self._choice(call, dialect, session, data, asked, map_)
         tier = choice.tier
         rung = map_.rungs[tier] if map_ and tier else None
         stays = _Plan(session, choice, asked, asked, map_, call.body, call.upstream)

@@ -1,5 +1,4 @@
-"""The gateway's own process: reads its configuration from standard input and serves until that
-closes, which it does when whoever started it ends."""
+"""The gateway's own process: told what to do on standard input, it serves until that closes."""
 
 from __future__ import annotations
 
@@ -26,6 +25,8 @@ from acr.nouns import from_json
 __all__ = ["folder", "main", "serve"]
 
 LOOPBACK = "127.0.0.1"
+KEPT = 3600
+"""Seconds that an idle connection is kept: an agent thinks that it may use it again."""
 GRACE = 1
 """Seconds that calls under way are given when the gateway ends."""
 
@@ -75,6 +76,7 @@ def serve(config: Config, *, until_closed: IO[str] | None = None) -> None:
                 access_log=False,
                 server_header=False,
                 date_header=False,
+                timeout_keep_alive=KEPT,
                 timeout_graceful_shutdown=GRACE,
             )
         )

@@ -13,12 +13,29 @@ _WHITE = " \t\n\r"
 _scan = json.JSONDecoder().raw_decode
 
 
+class _Member(NamedTuple):
+    """A member of an object, and where it stands in the text."""
+
+    key: str
+    value: Any
+    start: int
+    """Of the value."""
+    end: int
+    cut: tuple[int, int]
+    """What has to go with it: of the commas the one behind, for the last one the one before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A JSON object as text, with its decoded form."""
 
     text: str
-    data: Mapping[str, Any]
+    members: tuple[_Member, ...]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Decoded; where a name stands twice the last one counts."""
+        return {member.key: member.value for member in self.members}
 
     def replaced(self, changes: Mapping[str, Any], drop: Iterable[str] = ()) -> bytes:
         """The object with new values for members that it has, and without those in `drop`.
@@ -27,11 +44,13 @@ class Document:
         `reasoning.effort`. What is not there stays away.
         """
         text = self.text
-        spans = [(m.start, m.end, changes[m.key]) for m in _members(text, 0) if m.key in changes]
-        for start, end, value in reversed(spans):
-            text = text[:start] + json.dumps(value) + text[end:]
-        for path in drop:
-            text = _without(text, path.split("."), 0)
+        for member in reversed(self.members):
+            if member.key in changes:
+                text = text[: member.start] + json.dumps(changes[member.key]) + text[member.end :]
+        there = {member.key for member in self.members}
+        for path in (wanted.split(".") for wanted in drop):
+            if path[0] in there:
+                text = _without(text, path, 0)
         return text.encode()
 
 
@@ -39,26 +58,15 @@ def read(raw: bytes) -> Document | None:
     """The object in `raw`; None when that is no JSON object in UTF-8."""
     try:
         text = raw.decode()
-        data = json.loads(text)
-    except (ValueError, RecursionError):
+        members, end = _members(text, _skip(text, 0))
+    except (ValueError, IndexError, RecursionError):
         return None
-    return Document(text, data) if isinstance(data, dict) else None
-
-
-class _Member(NamedTuple):
-    """Where a member of an object stands in the text."""
-
-    key: str
-    start: int
-    """Of the value."""
-    end: int
-    cut: tuple[int, int]
-    """What has to go with it: of the commas the one behind, for the last one the one before."""
+    return None if text[end:].strip(_WHITE) else Document(text, tuple(members))
 
 
 def _without(text: str, path: list[str], at: int) -> str:
     """`text` without the member at `path` of the object that begins at `at`."""
-    for member in reversed(_members(text, at)):
+    for member in reversed(_members(text, _skip(text, at))[0]):
         if member.key != path[0]:
             continue
         if len(path) == 1:
@@ -69,22 +77,36 @@ def _without(text: str, path: list[str], at: int) -> str:
     return text
 
 
-def _members(text: str, at: int) -> list[_Member]:
-    """The members of the object that begins at `at` or after white space there."""
+def _members(text: str, at: int) -> tuple[list[_Member], int]:
+    """(members of the object that begins at `at`, where it ends).
+
+    Raises ValueError or IndexError when there is none.
+    """
+    _expect("{", text, at)
     found: list[_Member] = []
-    comma = at = _skip(text, _skip(text, at) + 1)
-    while text[at] != "}":
+    comma = at = _skip(text, at + 1)
+    if text[at] == "}":
+        return found, at + 1
+    while True:
         begin = at
+        _expect('"', text, at)
         key, at = _scan(text, at)
-        start = _skip(text, _skip(text, at) + 1)
-        _, end = _scan(text, start)
+        at = _skip(text, at)
+        _expect(":", text, at)
+        start = _skip(text, at + 1)
+        value, end = _scan(text, start)
         at = _skip(text, end)
         if text[at] == "}":
-            found.append(_Member(key, start, end, (comma if found else begin, end)))
-        else:
-            comma, at = at, _skip(text, at + 1)
-            found.append(_Member(key, start, end, (begin, at)))
-    return found
+            found.append(_Member(key, value, start, end, (comma if found else begin, end)))
+            return found, at + 1
+        _expect(",", text, at)
+        comma, at = at, _skip(text, at + 1)
+        found.append(_Member(key, value, start, end, (begin, at)))
+
+
+def _expect(mark: str, text: str, at: int) -> None:
+    if text[at] != mark:
+        raise ValueError(f"no {mark} at {at}")
 
 
 def _skip(text: str, at: int) -> int:

@@ -62,6 +62,8 @@ class Answer:
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self.ended = False
+        """Whether all of it has been handed over; the client may go then."""
 
     async def begin(self, response: httpx2.Response) -> None:
         """Status and headers."""
@@ -75,6 +77,7 @@ class Answer:
 
     async def end(self) -> None:
         """The body is whole. Without it the connection breaks off, as the provider's did."""
+        self.ended = True
         await self._send({"type": "http.response.body", "body": b""})
 
     async def whole(self, status: int, body: bytes) -> None:
@@ -102,8 +105,8 @@ async def body_of(receive: Receive, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def unless_gone(work: Awaitable[None], receive: Receive) -> None:
-    """Does `work` while the client is there. Raises VanishedError when it goes."""
+async def unless_gone(work: Awaitable[None], answer: Answer, receive: Receive) -> None:
+    """Does `work` while the client is there. Raises VanishedError when it goes before the end."""
 
     async def gone() -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -112,9 +115,9 @@ async def unless_gone(work: Awaitable[None], receive: Receive) -> None:
     doing, watching = asyncio.ensure_future(work), asyncio.ensure_future(gone())
     try:
         await asyncio.wait({doing, watching}, return_when=asyncio.FIRST_COMPLETED)
-        if not doing.done():
+        if not doing.done() and not answer.ended:
             raise VanishedError
-        doing.result()
+        await doing
     finally:
         for task in (doing, watching):
             task.cancel()

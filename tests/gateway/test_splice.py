@@ -72,7 +72,32 @@ def test_a_name_that_stands_twice_changes_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"[]", b"nul", b'{"a":', b'{"a":"\xff"}', b"[" * 100_000, b'\xef\xbb\xbf{"a":1}']
+    "raw",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"{}x",
+        b'{"a":1,}',
+        b"[]",
+        b"nul",
+        b'{"a":',
+        b'{"a":"\xff"}',
+        b"[" * 100_000,
+        b'\xef\xbb\xbf{"a":1}',
+    ],
 )
 def test_what_is_no_object_is_left_alone(raw: bytes) -> None:
     assert splice.read(raw) is None
+
+
+@given(body=OBJECTS, at=st.integers(0, 200), odd=st.sampled_from(["", ",", "}", '"', "x", " "]))
+def test_it_reads_what_json_reads_and_nothing_else(body: dict[str, Any], at: int, odd: str) -> None:
+    text = json.dumps(body, indent=1)
+    text = text[:at] + odd + text[at + 1 :]
+    try:
+        expected = json.loads(text)
+    except ValueError:
+        expected = None
+    found = splice.read(text.encode())
+    assert (found.data if found else None) == (expected if isinstance(expected, dict) else None)

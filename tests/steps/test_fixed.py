@@ -27,7 +27,7 @@ def test_pinned_tiers_are_taken_in_turn() -> None:
 
 def test_routers_are_made_by_name() -> None:
     for name in ("", *ROUTERS):
-        assert callable(make(GatewaySettings(router=name)).route)
+        assert make(GatewaySettings(router=name)).route(request()).reason
     assert make(GatewaySettings(router="mid")) == Pinned(("mid",))
     turns = GatewaySettings(router=" frontier, minimal ")
     assert make(turns) == Pinned(("frontier", "minimal"))
