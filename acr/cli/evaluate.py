@@ -20,7 +20,7 @@ from acr.nouns import RoutedRun
 if TYPE_CHECKING:
     from acr.settings import Settings
 
-__all__ = ["evaluate", "limits_with", "read_tasks"]
+__all__ = ["evaluate", "limits_with", "read_tasks", "savings"]
 
 ARMS = ("as-asked", "steps")
 """Routers of the two arms."""
@@ -111,6 +111,32 @@ def evaluate(
         return emit_json(told)
     for line in _lines(told):
         out().print(clean(line))
+    return None
+
+
+def savings(*, as_json: AsJson = False) -> None:
+    """Compares runs whose steps were routed with plain ones of the same profiles, by kind of task;
+    says nothing of savings where one of the two is missing."""
+    from acr import loop
+    from acr.cli.console import clean, emit_json, err, out
+    from acr.steps.learning import compare
+
+    with loop.open_memory(settings.load()) as memory:
+        found = compare(memory.routed_runs())
+    told = {
+        arms.dimension: _told(
+            {"as-asked": _Arm(list(arms.plain)), "steps": _Arm(list(arms.routed))}
+        )
+        for arms in found
+    }
+    if as_json:
+        return emit_json({"dimensions": told})
+    if not told:
+        err().print('no verdicts of routed runs yet; acr --gateway "…" makes some')
+    for name, one in told.items():
+        out().print(clean(name))
+        for line in _lines(one):
+            out().print(clean(f"  {line}"))
     return None
 
 
@@ -209,7 +235,7 @@ def _clone(root: Path, commit: str, target: str) -> None:
             raise UsageError(f"{root}: cannot be cloned at {commit}: {done.stderr.strip()}")
 
 
-def _told(arms: dict[str, _Arm], spent: float, stopped: str) -> dict[str, Any]:
+def _told(arms: dict[str, _Arm], spent: float | None = None, stopped: str = "") -> dict[str, Any]:
     from acr.steps.learning import Arms
 
     pair = Arms("", tuple(arms["steps"].runs), tuple(arms["as-asked"].runs))

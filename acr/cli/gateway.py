@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from acr import settings
-from acr.cli.evaluate import evaluate, limits_with
+from acr.cli.evaluate import evaluate, limits_with, savings
 from acr.cli.run import AsJson
 from acr.errors import AcrError, UsageError
 
@@ -21,6 +21,7 @@ __all__ = ["app"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 app.command()(evaluate)
+app.command()(savings)
 
 
 @app.callback(invoke_without_command=True)

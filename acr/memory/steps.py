@@ -75,8 +75,11 @@ def sums(
 
 
 def routed(db: Any) -> tuple[RoutedRun, ...]:
-    """Attempts that passed or failed, of profiles that were ever routed; the routed ones told."""
-    other = "s.answered <> '' AND s.asked <> s.answered AND s.tier IS NOT NULL"
+    """Attempts that passed or failed, of profiles that were ever routed; the routed ones told.
+
+    An answer that names the asked model with a date behind it was not routed.
+    """
+    other = "s.tier IS NOT NULL AND substr(s.answered, 1, length(s.asked)) <> s.asked"
     found = db.execute(
         "WITH r AS (SELECT DISTINCT s.attempt FROM steps s WHERE " + other + "),"
         " p AS (SELECT DISTINCT f.profile FROM figures f JOIN r ON r.attempt = f.attempt)"
