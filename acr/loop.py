@@ -440,8 +440,10 @@ class _Run:
     def _routed(self, agent: agents.Agent, request: agents.Request) -> Attempt:
         """Runs the agent through a gateway of its own, which counts what it uses."""
         from acr.gateway.attempt import routed
+        from acr.steps.learning import credit
 
-        with routed(agent, request, self.config.gateway, self.observer.event) as way:
+        known = credit(self.memory.routed_runs())
+        with routed(agent, request, self.config.gateway, self.observer.event, known) as way:
             attempt = way.finish(self._ran(agent, way.request))
             self.steps = way.steps
         return attempt

@@ -38,6 +38,7 @@ __all__ = [
     "Recent",
     "Repository",
     "Room",
+    "RoutedRun",
     "SessionTurn",
     "Signal",
     "Snapshot",
@@ -667,6 +668,19 @@ class Step:
     """Seconds since the epoch."""
     seconds: float
     """From the request to the end of the answer, by a monotonic clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedRun:
+    """An attempt with a verdict, for comparing routed with un-routed ones."""
+
+    dimension: str
+    profile: str
+    routed: bool
+    """Whether a call of it went to another model than the one asked for."""
+    passed: bool
+    cost: float | None
+    """USD; None when unknown."""
 
 
 def _sum(costs: Iterable[float | None]) -> float | None:

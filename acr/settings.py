@@ -244,6 +244,12 @@ class GatewaySettings:
     router: str = ""
     """Who chooses the tier of a call; empty uses acr's own. Tiers such as "frontier,minimal" are
     taken in turn."""
+    tiers: dict[str, str] = field(default_factory=dict)
+    """Bounds of acr's own router: min and max, a tier for a kind of step (edit = "frontier"), the
+    cheapest tier of a dimension (algorithm = "mid"). Without max no step goes to a dearer tier
+    than the model that the agent asks for."""
+    caution: float = _within(6.0, 0.0)
+    """What a spoiled step costs, in steps of the dearest tier: more keeps more steps there."""
     connect: float = _within(15.0, 0.1)
     """Seconds that reaching a provider may take."""
     silence: float = _within(600.0, 0.1)

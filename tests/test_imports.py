@@ -15,17 +15,16 @@ BASE = frozenset({"errors", "files", "git", "home", "hooksfile", "lock", "nouns"
 ROOMS = frozenset({"agents", "context", "memory", "orchestrator", "verifier"})
 ABOVE = {
     "installer": BASE,
-    "steps": BASE,
+    "steps": BASE | {"context"},
     "gateway": BASE | {"agents", "steps"},
-    "training": BASE | {"memory", "orchestrator"},
+    "training": BASE | {"memory", "orchestrator", "steps"},
     "loop": BASE | ROOMS | {"gateway", "steps"},
     "bench": BASE | ROOMS,
     "report": BASE | {"memory", "orchestrator"},
     "sessions": BASE | ROOMS | {"loop"},
     "cli": BASE
     | ROOMS
-    | {"bench", "gateway", "installer", "loop", "report", "sessions", "steps"}
-    | {"training"},
+    | {"bench", "gateway", "installer", "loop", "report", "sessions", "steps", "training"},
     "__main__": BASE | {"cli"},
 }
 HEAVY = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from acr import settings
+from acr.cli.evaluate import evaluate, limits_with, savings
 from acr.cli.run import AsJson
 from acr.errors import AcrError, UsageError
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app.command()(evaluate)
+app.command()(savings)
 
 
 @app.callback(invoke_without_command=True)
@@ -37,6 +40,9 @@ def run(
     router: Annotated[
         str, typer.Option(help="Who chooses tiers, or tiers in turn: frontier,minimal.")
     ] = "",
+    tiers: Annotated[
+        list[str] | None, typer.Option(help="As in max=mid or edit=frontier; see gateway.tiers.")
+    ] = None,
     upstream: Annotated[
         list[str] | None,
         typer.Option(help="A provider's base URL, as in anthropic=http://localhost:4000."),
@@ -49,7 +55,7 @@ def run(
     from acr.gateway import process
     from acr.gateway.config import UPSTREAMS
 
-    limits = settings.load().gateway
+    limits = limits_with(settings.load().gateway, tiers or ())
     given = dict(map(_pair, upstream or ()))
     limits = replace(
         limits, router=router or limits.router, upstreams={**limits.upstreams, **given}

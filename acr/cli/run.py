@@ -85,6 +85,9 @@ Prefer = Annotated[
 Gateway = Annotated[
     bool, typer.Option("--gateway", help="Route each of the agent's model calls to a tier.")
 ]
+Tiers = Annotated[
+    list[str] | None, typer.Option(help="With --gateway: max=mid, edit=frontier and the like.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the summary.")]
@@ -115,6 +118,7 @@ def run(
     ] = False,
     seed: Annotated[int | None, typer.Option(help="Make the choice repeatable.")] = None,
     gateway: Gateway = False,
+    tiers: Tiers = None,
     yes: Yes = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -134,6 +138,10 @@ def run(
         timeout=timeout,
         prefer=prefer,
     )
+    if tiers:
+        from acr.cli.evaluate import limits_with
+
+        config = replace(config, gateway=limits_with(config.gateway, tiers))
     asked = Ask(
         prompt=read_prompt(" ".join(prompt) if prompt else None, file),
         cwd=folder(cwd),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from acr.agents import Agent, Request, Routable
@@ -55,7 +55,13 @@ class Routed:
 
 
 @contextlib.contextmanager
-def routed(agent: Agent, request: Request, limits: GatewaySettings, tell: Tell) -> Iterator[Routed]:
+def routed(
+    agent: Agent,
+    request: Request,
+    limits: GatewaySettings,
+    tell: Tell,
+    credit: Mapping[str, float] | None = None,
+) -> Iterator[Routed]:
     """The request as the agent has to get it. An agent that cannot be pointed elsewhere runs
     without a gateway, which is said. Raises AcrError when the gateway cannot start."""
     upstream = agent.upstream(request) if isinstance(agent, Routable) else None
@@ -72,6 +78,7 @@ def routed(agent: Agent, request: Request, limits: GatewaySettings, tell: Tell) 
         id_=request.attempt,
         prices=dict.fromkeys(names, profile.price) if profile.price else {},
         budget=request.budget,
+        credit=credit,
     )
     with process.start(wanted) as gateway:
         address = gateway.address(upstream.name) + upstream.path

@@ -33,6 +33,8 @@ class Config:
     """USD; once that much is spent calls are refused."""
     prices: Mapping[str, Price] = field(default_factory=dict)
     """Model -> USD per million tokens, where the user has said so."""
+    credit: Mapping[str, float] = field(default_factory=dict)
+    """Dimension -> factor on the odds that a cheaper model spoils a step, from verdicts."""
     port: int = 0
     """0 takes a free one."""
     record: str = ""

@@ -88,6 +88,7 @@ def config(
     id_: str = "",
     prices: Mapping[str, Price] | None = None,
     budget: float | None = None,
+    credit: Mapping[str, float] | None = None,
     port: int = 0,
     record: str = "",
 ) -> Config:
@@ -105,6 +106,7 @@ def config(
         settings=limits,
         prices=prices or {},
         budget=budget,
+        credit=credit or {},
         port=port,
         record=record,
     )

@@ -45,7 +45,7 @@ from acr.gateway.wire import (
     host,
     unless_gone,
 )
-from acr.nouns import TIERS, Step, Tier, Usage
+from acr.nouns import TIERS, Price, Step, Tier, Usage
 from acr.steps.nouns import Dialect, Router, StepChoice, StepRequest
 
 if TYPE_CHECKING:
@@ -314,7 +314,7 @@ class Gateway:
         map_: TierMap | None,
     ) -> StepChoice:
         """The router's, if there is anything to choose; a tier that can be had."""
-        known = self._session(session)
+        known, budget = self._session(session), self.config.budget
         request = StepRequest(
             dialect=dialect,
             model=asked,
@@ -325,6 +325,8 @@ class Gateway:
             asked=map_.tier(asked) if map_ else None,
             offered=tuple(map_.rungs) if map_ else (),
             subagent=is_subagent(call.texts),
+            prices=_prices(map_),
+            left=None if budget is None else max(0.0, budget - self.ledger.total.cost),
         )
         known.calls += 1
         if map_ is None:
@@ -431,6 +433,12 @@ def _hinted(headers: Headers, plan: _Plan) -> Headers:
 def _counter(dialect: Dialect, response: httpx2.Response) -> Counter:
     headers = response.headers
     return Counter(dialect, headers.get("content-type", ""), headers.get("content-encoding", ""))
+
+
+def _prices(map_: TierMap | None) -> dict[Tier, Price]:
+    """What the models of a map cost, where that is known."""
+    found = {tier: map_.price(rung.model) for tier, rung in map_.rungs.items()} if map_ else {}
+    return {tier: price for tier, price in found.items() if price}
 
 
 def _offered(tier: Tier | None, offered: tuple[Tier, ...]) -> Tier | None:

@@ -57,7 +57,7 @@ def serve(config: Config, *, until_closed: IO[str] | None = None) -> None:
     from acr.gateway.proxy import Gateway
     from acr.steps import make
 
-    router, maps = make(config.settings.router), tiers.load_all().values()
+    router, maps = make(config.settings, config.credit), tiers.load_all().values()
     bound = _bind(config.port)
     port = bound.getsockname()[1]
     limits = config.settings

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from acr.memory import rows
-from acr.nouns import Step, Tier
+from acr.nouns import RoutedRun, Step, Tier
 
-__all__ = ["StepSum", "add", "everything", "of_task", "sums"]
+__all__ = ["StepSum", "add", "everything", "of_task", "routed", "sums"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +72,19 @@ def sums(
         (rows.plain(dimension), rows.plain(repository), since),
     )
     return tuple(StepSum(*row) for row in found)
+
+
+def routed(db: Any) -> tuple[RoutedRun, ...]:
+    """Attempts that passed or failed, of profiles that were ever routed; the routed ones told.
+
+    An answer that names the asked model with a date behind it was not routed.
+    """
+    other = "s.tier IS NOT NULL AND substr(s.answered, 1, length(s.asked)) <> s.asked"
+    found = db.execute(
+        "WITH r AS (SELECT DISTINCT s.attempt FROM steps s WHERE " + other + "),"
+        " p AS (SELECT DISTINCT f.profile FROM figures f JOIN r ON r.attempt = f.attempt)"
+        " SELECT f.dimension, f.profile, f.attempt IN (SELECT attempt FROM r), f.status, f.cost"
+        " FROM figures f WHERE f.status IN ('pass', 'fail')"
+        " AND f.profile IN (SELECT profile FROM p) ORDER BY f.seq"
+    )
+    return tuple(RoutedRun(d, p, bool(r), s == "pass", c) for d, p, r, s, c in found)

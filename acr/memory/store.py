@@ -25,6 +25,7 @@ from acr.nouns import (
     Outcome,
     Pair,
     Recent,
+    RoutedRun,
     SessionTurn,
     Statistic,
     Step,
@@ -184,6 +185,11 @@ class Memory:
         """The model calls of a run that went through the gateway, in order."""
         with driver.speaking(self.path):
             return steps.of_task(self.db, task_id)
+
+    def routed_runs(self) -> tuple[RoutedRun, ...]:
+        """Attempts with a verdict of profiles that the gateway has routed, routed and not."""
+        with driver.speaking(self.path):
+            return steps.routed(self.db)
 
     def step_sums(
         self,

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import cast
 
 from acr.errors import SettingsError
 from acr.nouns import TIERS
+from acr.settings import GatewaySettings
 from acr.steps.nouns import Router
 
 __all__ = ["DEFAULT", "ROUTERS", "make"]
 
-ROUTERS = {"as-asked": "acr.steps.fixed:AsAsked"}
-"""Router name -> where it lives."""
-DEFAULT = "as-asked"
+ROUTERS = {
+    "as-asked": "acr.steps.fixed:as_asked",
+    "steps": "acr.steps.router:from_settings",
+}
+"""Router name -> what makes one of [gateway]."""
+DEFAULT = "steps"
 
 
-def make(name: str) -> Router:
-    """The router called `name` (empty: the default), or tiers in turn: `frontier, minimal`.
+def make(limits: GatewaySettings, credit: Mapping[str, float] | None = None) -> Router:
+    """The router that the settings name (none: the default), or tiers in turn: `frontier,minimal`.
 
-    Raises SettingsError for another name.
+    `credit`: see acr.steps.learning. Raises SettingsError for another name, or impossible rules.
     """
-    name = name or DEFAULT
+    name = limits.router or DEFAULT
     tiers = tuple(tier for word in name.split(",") for tier in TIERS if tier == word.strip())
     if tiers and len(tiers) == name.count(",") + 1:
         from acr.steps.fixed import Pinned
@@ -34,4 +39,4 @@ def make(name: str) -> Router:
             "such as frontier,minimal"
         )
     module, _, kind = ROUTERS[name].partition(":")
-    return cast(Router, getattr(import_module(module), kind)())
+    return cast(Router, getattr(import_module(module), kind)(limits, credit or {}))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from acr.nouns import Tier, Usage
+from acr.settings import GatewaySettings
 from acr.steps.nouns import StepChoice, StepRequest
 
-__all__ = ["AsAsked", "Pinned"]
+__all__ = ["AsAsked", "Pinned", "as_asked"]
 
 
 class AsAsked:
@@ -19,6 +21,11 @@ class AsAsked:
 
     def answered(self, session: str, choice: StepChoice, usage: Usage | None, status: int) -> None:
         """Nothing to learn."""
+
+
+def as_asked(limits: GatewaySettings, credit: Mapping[str, float]) -> AsAsked:
+    """The settings do not matter to it."""
+    return AsAsked()
 
 
 @dataclass(frozen=True, slots=True)

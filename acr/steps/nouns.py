@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from acr.nouns import Tier, Usage
+from acr.nouns import Price, Tier, Usage
 
 __all__ = ["Dialect", "Router", "StepChoice", "StepRequest"]
 
@@ -35,6 +35,10 @@ class StepRequest:
     """Tiers that a model can be had of, cheapest first."""
     subagent: bool = False
     """The agent says that a sub-agent calls."""
+    prices: Mapping[Tier, Price] = field(default_factory=dict)
+    """USD per million tokens of the offered tiers, where known."""
+    left: float | None = None
+    """USD left of the budget; None without one."""
 
 
 @dataclass(frozen=True, slots=True)

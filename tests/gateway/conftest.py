@@ -137,7 +137,10 @@ def gate(home: Path) -> Iterator[Callable[..., Gate]]:
         def make(url: str, *, budget: float | None = None, record: str = "", **limits: Any) -> Gate:
             tier_map(home)
             wanted = process.config(
-                GatewaySettings(**limits), {"mock": url}, budget=budget, record=record
+                GatewaySettings(**{"router": "as-asked", **limits}),
+                {"mock": url},
+                budget=budget,
+                record=record,
             )
             return Gate(stack.enter_context(process.start(wanted)))
 

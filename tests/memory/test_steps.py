@@ -76,3 +76,19 @@ def test_they_travel_with_an_export(memory: Memory, tmp_path: Path) -> None:
         assert load(other, io.BytesIO(lines), "file")["step"] == 3
         assert load(other, io.BytesIO(lines), "file")["step"] == 0
         assert other.steps("t1") == memory.steps("t1")
+
+
+def test_routed_and_plain_runs_of_a_routed_profile_are_told_apart(memory: Memory) -> None:
+    memory.add_outcome(outcome(task("t3"), status="fail", cost=None))
+    memory.add_outcome(outcome(task("t4"), status="unverified"))
+    memory.add_outcome(outcome(task("t5"), cost=None))
+    memory.add_outcome(outcome(task("t6"), profile="never-routed"))
+    memory.add_steps([step("a-t5", 1, answered="big-20260101", tier="frontier")])
+    found = memory.routed_runs()
+    assert [(run.routed, run.passed, run.cost) for run in found] == [
+        (True, True, 0.5),
+        (False, True, 0.5),
+        (False, False, None),
+        (False, True, None),
+    ]
+    assert {(run.dimension, run.profile) for run in found} == {("bug_fixing", "codex-a")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from acr.errors import SettingsError
+from acr.settings import GatewaySettings
 from acr.steps import ROUTERS, make
 from acr.steps.fixed import AsAsked, Pinned
 from acr.steps.nouns import StepRequest
@@ -26,12 +27,13 @@ def test_pinned_tiers_are_taken_in_turn() -> None:
 
 def test_routers_are_made_by_name() -> None:
     for name in ("", *ROUTERS):
-        assert make(name).route(request()).reason
-    assert make("mid") == Pinned(("mid",))
-    assert make(" frontier, minimal ") == Pinned(("frontier", "minimal"))
+        assert make(GatewaySettings(router=name)).route(request()).reason
+    assert make(GatewaySettings(router="mid")) == Pinned(("mid",))
+    turns = GatewaySettings(router=" frontier, minimal ")
+    assert make(turns) == Pinned(("frontier", "minimal"))
 
 
 @pytest.mark.parametrize("name", ["oracle", "mid,", "mid,oracle", ","])
 def test_an_unknown_router_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match="no router called"):
-        make(name)
+        make(GatewaySettings(router=name))
