@@ -238,8 +238,9 @@ wide() { # says WIDE when this processor has all of it
 build_llama() {
   local env=$1 wheels=$2 more=""
   [ -z "$(wide)" ] || more="-DGGML_AVX512=ON -DGGML_AVX512_VBMI=ON -DGGML_AVX512_VNNI=ON"
+  # pip's cache does not tell builds with other options apart
   CMAKE_ARGS="-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF $more ${CMAKE_ARGS:-}" nice -n 10 \
-    "$env/bin/python" -m pip wheel -v --no-deps -w "$wheels" \
+    "$env/bin/python" -m pip wheel -v --no-cache-dir --no-deps -w "$wheels" \
     "$(pyproject "$env" 'project["optional-dependencies"]["orchestrator"][0]')"
 }
 

@@ -49,6 +49,7 @@ def test_a_processor_that_the_build_would_die_on_is_told(
     tmp_path: Path, about: str, missing: list[str]
 ) -> None:
     (tmp_path / "cpuinfo").write_text(about)
+    (tmp_path / "llama_cpp.py").touch()  # a build that notes no needs of its own
     question = (
         "import platform; platform.machine = lambda: 'x86_64'; from pathlib import Path\n"
         "from acr.orchestrator import llama; print(llama._lacks(Path('cpuinfo').absolute()))"
