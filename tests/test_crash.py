@@ -104,7 +104,7 @@ def test_fifty_kills_lose_no_verdict_and_damage_nothing(repo: Path) -> None:
     git(repo, "fsck", "--strict")
     assert len(ends) > 1  # the kills came at different points of a run
     git(repo, "checkout", "-q", "--", ".")
-    last = _start(repo, "and once more")
+    last = _start(repo, "fix the failing test once more")
     assert "✓ pass" in last.communicate()[1]
     assert last.returncode == 0
 

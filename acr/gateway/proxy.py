@@ -206,13 +206,12 @@ class Gateway:
         try:
             async with contextlib.AsyncExitStack() as open_:
                 response, body, plan = await self._answer(call, dialect, plan, open_)
-                counter = _counter(dialect, response)
+                counter, status = _counter(dialect, response), response.status_code
                 await answer.begin(response)
                 async for chunk in body:
                     counter.feed(chunk)
                     await answer.more(chunk)
                 counter.finish()
-                status = response.status_code
                 await answer.end()
         except RefusedError as e:
             status = e.status

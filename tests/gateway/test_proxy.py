@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from acr.gateway import process
+from acr.nouns import Usage
 from acr.settings import GatewaySettings
 from tests.gateway.conftest import PATHS, Gate, Upstream, body, read, send, tier_map, until
 from tests.model_server import ModelServer, Step
@@ -327,6 +328,35 @@ def test_a_client_that_vanishes_ends_the_call_upstream(gate: Gates) -> None:
         assert ended == [True]
         (step,) = gateway.finish()
     assert (step.status, step.cost) == (0, None)
+
+
+def test_a_client_that_goes_after_the_last_event_has_had_the_whole_answer(gate: Gates) -> None:
+    """Codex does not wait for the end of the stream."""
+    used = {"input_tokens": 100, "output_tokens": 10}
+    said = {"type": "response.completed", "response": {"model": "mock-big", "usage": used}}
+    event, ended = f"data: {json.dumps(said)}\n\n".encode(), list[bool]()
+
+    def handle(handler: BaseHTTPRequestHandler, _: bytes) -> None:
+        handler.send_response_only(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        handler.wfile.write(event)
+        handler.connection.settimeout(30)
+        ended.append(handler.connection.recv(1) == b"")
+
+    with Upstream(handle) as upstream:
+        gateway = gate(upstream.url)
+        connection = gateway.connect()
+        connection.request("POST", gateway.path(PATHS["responses"]), body("responses"))
+        response = connection.getresponse()
+        assert response.read1() == event
+        response.close()
+        connection.close()
+        until(lambda: bool(ended))
+        (step,) = gateway.finish()
+    assert step.status == 200
+    assert step.usage == Usage(input=100, output=10, requests=1)
 
 
 def test_a_slow_reader_slows_the_provider(gate: Gates) -> None:
