@@ -38,6 +38,8 @@ from acr.training.data import Example, prompts
 from tests.orchestrator.fakes import FakeMemory
 
 ROUNDS = 40
+FRESH = ("androidios", "enterprise")
+"""Test personas that were first looked at with the shipped model."""
 SAMPLE = 100
 """Prompts that the chat model is asked about; it takes a second for each."""
 TASKS = 25
@@ -100,6 +102,7 @@ def _kinds() -> None:
         "all": held,
         "not in English": [e for e in held if e.human != "en"],
         "misleading words": [e for e in held if "misleading" in e.tags],
+        "personas that judged no earlier model": [e for e in held if e.source in FRESH],
     }
     for name, reader in (
         ("the model", Model(PATH)),

@@ -146,6 +146,6 @@ def _opened(file: Path | None) -> Iterator[TextIO]:
     try:
         with open(descriptor, "w", encoding="utf-8", newline="") as stream:
             yield stream
-    except BaseException:
+    except BaseException:  # half a table is no table
         file.unlink()
         raise

@@ -128,7 +128,7 @@ def start(wanted: Config) -> Started:
             child.stdin.write(json.dumps(to_json(wanted)) + "\n")
             child.stdin.flush()
         told = json.loads(child.stdout.readline() or "{}")
-    except BaseException:
+    except BaseException:  # nobody else would end it
         child.kill()
         child.wait()
         raise

@@ -136,6 +136,7 @@ async def chunks(response: httpx2.Response) -> Body:
 
 
 async def chained(head: Iterable[bytes], rest: Body) -> Body:
+    """What was read ahead, then the rest."""
     for chunk in head:
         yield chunk
     async for chunk in rest:
@@ -150,4 +151,5 @@ def encodings(headers: Headers) -> bytes:
 
 
 def host(url: str) -> str:
+    """Scheme and host of `url`, for messages."""
     return "/".join(url.split("/", 3)[:3])

@@ -221,7 +221,7 @@ def apply(change: Change) -> bool:
     state.put(place, _record(change, record))
     try:
         _write(change)
-    except BaseException:
+    except BaseException:  # what is recorded must be what lies there
         with contextlib.suppress(OSError):
             state.put(place, record)
         _tidy_folders(_missing(place.path))

@@ -298,7 +298,7 @@ def _groups(
         if not any(mine):
             continue
         if not all(mine):  # somebody put theirs into acr's group, or acr's into theirs
-            inside = page.box(page.box(group.inner).named("hooks").inner)  # type: ignore[union-attr]
+            inside = page.box(page.box(group.inner).named("hooks").inner)  # type: ignore[union-attr]  # has handlers
             cut = [item for item, own in zip(inside.items, mine, strict=True) if own]
             edits += page.removed(inside, cut)
         elif want is None:

@@ -17,9 +17,7 @@ from acr.settings import OrchestratorSettings
 __all__ = ["Evidence", "MemoryView", "Tally", "gather"]
 
 LIKELY = 0.1
-"""Share from which a dimension's evidence is mixed in, by the reader's shares. On the validation
-personas of acr/training that lowers the Brier score of the mixture from 0.45, where only doubtful
-prompts were shared out, and between two dimensions by rule, to 0.35."""
+"""Share from which a dimension's evidence is mixed in, by the reader's shares."""
 SURE = 0.5
 """The same for tasks whose shares were not kept: confidence from which the dimension stands alone;
 below, the runner-up's evidence is mixed in, up to equal parts at confidence 0."""

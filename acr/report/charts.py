@@ -230,9 +230,9 @@ def _draw_bars(axes: Any, chart: Bars) -> None:
 def _dates(axes: Any) -> None:
     from matplotlib import dates
 
-    locator = dates.AutoDateLocator(minticks=2, maxticks=6)  # type: ignore[no-untyped-call]
+    locator = dates.AutoDateLocator(minticks=2, maxticks=6)  # type: ignore[no-untyped-call]  # matplotlib's
     axes.xaxis.set_major_locator(locator)
-    named = dates.ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+    named = dates.ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]  # as above
     axes.xaxis.set_major_formatter(named)
     axes.tick_params(colors=TEXT_COLOUR)
 

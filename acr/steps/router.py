@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from acr.context.dimension import glance
-from acr.nouns import Price, Tier, Usage
+from acr.nouns import Tier, Usage
 from acr.settings import GatewaySettings
 from acr.steps.features import PER_TOKEN, Features, Measured, features, first_prompt, measure
 from acr.steps.kind import Past, forecast
 from acr.steps.nouns import StepChoice, StepRequest
 from acr.steps.policy import RUN, Rules, View, choose, rules_of
 
-__all__ = ["StepRouter", "from_settings", "subagent"]
+__all__ = ["StepRouter", "from_settings"]
 
 SESSIONS = 1024
 """Conversations remembered; those not heard of longest are forgotten."""
@@ -113,38 +113,6 @@ class StepRouter:
 def from_settings(limits: GatewaySettings, credit: Mapping[str, float] | None = None) -> StepRouter:
     """The router that the settings describe. Raises SettingsError."""
     return StepRouter(rules_of(limits, credit))
-
-
-AGENT_TYPES = {"explore": "search_read", "plan": "plan", "statusline": "bookkeeping"}
-"""Part of a sub-agent's type -> what its steps are."""
-
-
-def subagent(
-    prompt: str,
-    agent_type: str,
-    offered: tuple[Tier, ...],
-    *,
-    asked: Tier | None = None,
-    prices: Mapping[Tier, Price] | None = None,
-    rules: Rules | None = None,
-) -> tuple[Tier | None, str]:
-    """(tier, reason) of a whole sub-agent, for hooks that name its model: Agent, spawn_agent."""
-    dimension, difficulty = glance(prompt)
-    lower = agent_type.lower()
-    kind = next((k for word, k in AGENT_TYPES.items() if word in lower), "")
-    if not kind and dimension == "code_understanding":
-        kind = "search_read"
-    shares = {kind: 1.0} if kind else {"search_read": 0.45, "edit": 0.3, "run_test": 0.25}
-    view = View(
-        shares=shares,
-        offered=offered,
-        asked=asked,
-        context=len(prompt) // 4 + 8000,
-        prices=prices or {},
-        dimension=dimension,
-        difficulty=difficulty,
-    )
-    return choose(view, rules or Rules())
 
 
 def _is_plan(seen: Features, request: StepRequest) -> bool:

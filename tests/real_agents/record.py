@@ -152,7 +152,7 @@ def scenarios() -> dict[str, Scenario]:
 def record(name: str, scenario: Scenario) -> dict[str, Any]:
     """Runs it, and returns what is to be kept."""
     with _home() as home, pytest.MonkeyPatch.context() as patch:
-        work = home / "work"
+        work = home / "project"
         work.mkdir()
         server = _serve(home, patch, scenario)
         try:
@@ -241,7 +241,7 @@ def _request(
         decision="decision",
         prompt=prompt,
         profile=scenario.profile,
-        cwd=home / "work",
+        cwd=home / "project",
         autonomy="full",
         timeout=60.0,
         run_dir=home / f"run-{name}",
@@ -274,7 +274,9 @@ def _files(home: Path, agent: str) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for path in sorted(p for pattern in LEFT[agent] for p in home.glob(pattern) if p.is_file()):
         rows = [_cut(json.loads(row)) for row in path.read_text("utf-8").splitlines() if row]
-        name = str(path.relative_to(home)).replace(re.sub(r"\W", "-", str(home / "work")), "-repo")
+        name = str(path.relative_to(home)).replace(
+            re.sub(r"\W", "-", str(home / "project")), "-repo"
+        )
         first, *rest = rows
         found[name] = [first, *(r for r in rest if r.get("type") in TELLING[agent])]
     return found

@@ -8,8 +8,7 @@ from acr.nouns import TIERS, Usage
 from acr.settings import GatewaySettings
 from acr.steps import make
 from acr.steps.nouns import Dialect
-from acr.steps.policy import Rules
-from acr.steps.router import StepRouter, subagent
+from acr.steps.router import StepRouter
 from tests.steps.requests import ALL, DIALECTS, Turn, request
 
 LOOK = ("cat calc.py", "def add", False)
@@ -63,14 +62,6 @@ def test_sessions_do_not_mix() -> None:
 
 def test_a_sub_agent_has_no_first_plan() -> None:
     assert StepRouter().route(request("responses", subagent=True)).reason != "the first plan"
-
-
-def test_a_sub_agent_gets_one_tier_by_its_type_and_task() -> None:
-    looks, _ = subagent("Where is the parser?", "Explore", ALL, asked="frontier")
-    plans, _ = subagent("Plan the migration", "Plan", ALL, asked="frontier")
-    assert TIERS.index(looks or "frontier") < TIERS.index(plans or "minimal")
-    assert subagent("do it", "general", ALL, rules=Rules(most="efficient"))[0] != "frontier"
-    assert subagent("do it", "general", ())[0] is None
 
 
 def test_the_settings_make_it() -> None:
